@@ -1,0 +1,51 @@
+# make demo   ERM against mixup on real data, with pictures, in minutes
+# make test   everything that CI checks
+# Each sets up .venv by itself, once; needs only Python (3.11 or newer) and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO ?= runs/demo
+# Two worker processes suit two cores; compiling is most of the time.
+WORKERS ?= 2
+# Add `bench` for PyTorch, which the tests of the networks compare with.
+EXTRAS ?= test,data
+
+ifneq ($(shell command -v uv 2>/dev/null),)
+  VENV := uv venv --quiet --python $(PYTHON) .venv
+  INSTALL := VIRTUAL_ENV=.venv uv pip install --quiet -c constraints.txt
+else
+  VENV := $(PYTHON) -m venv .venv
+  INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+endif
+
+.PHONY: demo test check format clean
+
+demo: .venv/demo.stamp
+	$(BIN)/python -m experiments.demo --workdir=$(DEMO)
+
+test: .venv/test.stamp check
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+check: .venv/test.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyrefly check
+
+format: .venv/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv runs build dist *.egg-info
+
+.venv/bin/python:
+	$(VENV)
+
+# A stamp is older than what it depends on only when the set-up must be done again.
+.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e '.[demo]'
+	@touch $@
+
+.venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e '.[$(EXTRAS)]'
+	@touch $@

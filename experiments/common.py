@@ -1,0 +1,150 @@
+"""What every experiment's command line shares: flags, run, exit code.
+
+Exit codes: 0 done (or already done), 1 the run failed, 2 wrong usage, 128 + n stopped
+by signal n with everything saved.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_origin
+
+from absl import flags
+
+from mixup_jax import runtime
+from mixup_jax.errors import RunError, UsageError, unknown
+from mixup_jax.runs import RunConfig, Session, run
+from mixup_jax.runs.interrupt import Interrupted
+
+_DEFINE: dict[Any, Callable] = {
+    bool: flags.DEFINE_bool,
+    float: flags.DEFINE_float,
+    int: flags.DEFINE_integer,
+    str: flags.DEFINE_string,
+    tuple: flags.DEFINE_list,
+}
+
+# Minutes become seconds, and no data set is needed but the embedded one.
+_SMOKE: dict[str, Any] = {
+    "dataset": "mnist5k",
+    "train_examples": 64,
+    "test_examples": 40,
+    "width": 4,
+    "batch_size": 24,
+    "eval_batch_size": 32,
+    "epochs": 2,
+    "lr_drops": (1,),
+}
+
+
+def define_run_flags(runs: Mapping[str, RunConfig]) -> flags.FlagValues:
+    """Returns flags for choosing a run, overriding its fields and carrying it out.
+
+    They live in their own FlagValues: two experiments in one process, or a notebook
+    cell run twice, do not collide.
+    """
+    values = flags.FlagValues()
+    here = {"flag_values": values}
+    flags.DEFINE_string("run", None, f"one of: {', '.join(runs)}", **here)
+    flags.DEFINE_string("workdir", None, "directory of the run's files", **here)
+    flags.DEFINE_bool("list", False, "print the runs with their configs, stop", **here)
+    flags.DEFINE_bool("smoke", False, "try everything out in seconds", **here)
+    flags.DEFINE_string("parallel", "pmap", "pmap or shard_map", **here)
+    flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
+    flags.DEFINE_integer("checkpoint_every", 1, "epochs between checkpoints", **here)
+    flags.DEFINE_string("data_dir", None, "of prepared tensorflow-datasets", **here)
+    flags.DEFINE_string("manual_dir", None, "of archives you downloaded", **here)
+    for field in dataclasses.fields(RunConfig):
+        kind = get_origin(field.type) or field.type
+        help_text = f"{field.metadata['help']} (overrides the run's)"
+        _DEFINE[kind](field.name, None, help_text, **here)
+    return values
+
+
+def chosen_config(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> RunConfig:
+    """Returns the run's config with --smoke and the overriding flags applied."""
+    if values.run is None:
+        raise UsageError(f"--run=NAME is missing. Known: {', '.join(runs)}")
+    if values.run not in runs:
+        raise unknown("run", values.run, runs)
+    overrides = dict(_SMOKE) if values.smoke else {}
+    for field in dataclasses.fields(RunConfig):
+        value = values[field.name].value
+        if value is not None:
+            overrides[field.name] = _typed(field, value)
+    return dataclasses.replace(runs[values.run], **overrides)
+
+
+def _typed(field: dataclasses.Field, value):
+    if get_origin(field.type) is not tuple:
+        return value
+    try:
+        return tuple(int(entry) for entry in value if entry.strip())
+    except ValueError as error:
+        raise UsageError(
+            f"{field.name} takes whole numbers separated by commas, got {value}"
+        ) from error
+
+
+def run_experiment(
+    runs: Mapping[str, RunConfig], description: str, argv: Sequence[str]
+) -> None:
+    """Parses the command line and carries out the run that it names."""
+    values = define_run_flags(runs)
+    if parse(values, description, argv):
+        return
+    if values.list:
+        for name, config in runs.items():
+            print(name, json.dumps(dataclasses.asdict(config)))
+        return
+    config = chosen_config(values, runs)
+    if not values.workdir:
+        raise UsageError("--workdir=DIR is missing: where should the run's files go?")
+    config.validate()
+    runtime.start(cpu_devices=values.cpu_devices)
+    session = Session(
+        parallel=values.parallel,
+        data_dir=values.data_dir,
+        manual_dir=values.manual_dir,
+        checkpoint_every=values.checkpoint_every,
+        report=lambda line: print(line, file=sys.stderr),
+    )
+    result = run(config, values.workdir, session)
+    measures = {
+        name: result[name]
+        for name in ("data", "test_error_best", "test_error_last", "params_sha256")
+    }
+    print(json.dumps(measures, indent=2))
+    print(f"Files: {Path(values.workdir).resolve()} (result.json holds all measures)")
+
+
+def parse(values: flags.FlagValues, description: str, argv: Sequence[str]) -> bool:
+    """Reads argv into `values`; returns whether help was asked for, and prints it."""
+    flags.DEFINE_bool("help", False, "show this help", flag_values=values)
+    try:
+        rest = values(list(argv))
+    except flags.Error as error:
+        raise UsageError(f"{error} (see --help)") from error
+    if len(rest) > 1:
+        raise UsageError(f"do not know what to do with {rest[1]!r} (see --help)")
+    if values.help:
+        print(description)
+        print(values.get_help())
+    return values.help
+
+
+def main(body: Callable[[Sequence[str]], None]) -> None:
+    """Runs a program's body and ends the process with the right exit code."""
+    try:
+        body(sys.argv)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except RunError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(1)
+    except Interrupted as stop:
+        print(f"{stop}. The same command continues from there.", file=sys.stderr)
+        sys.exit(128 + stop.signum)

@@ -1,0 +1,108 @@
+"""Pictures of results, for files; colours are told apart by colour-blind eyes too."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jax
+import matplotlib.figure
+import matplotlib.lines
+import numpy as np
+
+from mixup_jax.data import Split
+from mixup_jax.runs.trained import Predict
+
+# Okabe and Ito's palette.
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+COLOURS = {"ERM": ORANGE, "mixup": BLUE}
+
+Curves = Mapping[str, np.ndarray]
+
+
+def error_curves(
+    panels: Mapping[str, Curves], path: Path, *, title: str, note: str
+) -> None:
+    """Draws error against epochs: the mean over seeds, shaded from best to worst seed.
+
+    Args:
+      panels: Panel title to method to errors in per cent, [seeds, epochs].
+      path: Of the PNG.
+      title: Of the whole picture; names the data.
+      note: One line below.
+    """
+    figure = matplotlib.figure.Figure(
+        figsize=(4.2 * len(panels), 3.9), dpi=130, layout="constrained"
+    )
+    axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
+    for axis, (name, curves) in zip(axes, panels.items(), strict=True):
+        for method, errors in curves.items():
+            epochs = np.arange(1, errors.shape[1] + 1)
+            colour = COLOURS[method]
+            axis.plot(epochs, errors.mean(axis=0), color=colour, label=method)
+            axis.fill_between(
+                epochs, errors.min(0), errors.max(0), color=colour, alpha=0.2, lw=0
+            )
+        axis.set(title=name, xlabel="epoch", ylim=(0, 100))
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("error, %")
+    axes[0].legend(frameon=False)
+    _save(figure, path, title, note)
+
+
+def decision_surfaces(
+    predictors: Mapping[str, Predict], split: Split, path: Path, *, title: str
+) -> None:
+    """Draws p(class 1 | x) in blue over the plane, with the training points.
+
+    Args:
+      predictors: Method to predictor of two classes from points in the plane.
+      split: Points and labels to draw.
+      path: Of the PNG.
+      title: Of the whole picture.
+    """
+    figure = matplotlib.figure.Figure(
+        figsize=(4.4 * len(predictors), 4.4), dpi=130, layout="constrained"
+    )
+    axes = np.atleast_1d(figure.subplots(1, len(predictors), sharey=True))
+    side = np.linspace(-1.4, 1.4, 141, dtype=np.float32)
+    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    for axis, (method, predict) in zip(axes, predictors.items(), strict=True):
+        chance = np.asarray(jax.nn.softmax(predict(grid))[:, 1])
+        axis.imshow(
+            chance.reshape(len(side), -1),
+            extent=(-1.4, 1.4, -1.4, 1.4),
+            origin="lower",
+            cmap="Blues",
+            vmin=0,
+            vmax=1,
+        )
+        _scatter(axis, split)
+        axis.set(title=method, xticks=[], yticks=[])
+    figure.colorbar(
+        axes[0].images[0], ax=list(axes), shrink=0.8, label="p(class 1 | x)"
+    )
+    note = "green: class 0, orange: class 1; as the paper's figure 1b"
+    _save(figure, path, title, note)
+
+
+def _scatter(axis, split: Split) -> None:
+    for label, colour in enumerate((GREEN, ORANGE)):
+        points = split.inputs[split.labels == label]
+        axis.scatter(*points.T, s=3, color=colour)
+
+
+def _save(figure: matplotlib.figure.Figure, path: Path, title: str, note: str) -> None:
+    figure.suptitle(title)
+    figure.supxlabel(note, fontsize="small", color="0.3")
+    figure.savefig(path)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table whose columns line up on a screen too."""
+    cells = [list(header), *map(list, rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    cells.insert(1, ["-" * width for width in widths])
+    lines = (
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    )
+    return "\n".join(f"| {line} |" for line in lines)

@@ -1,0 +1,22 @@
+"""The paper's own numbers, as data with their source (paper_tables.json)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_TABLES = json.loads(Path(__file__).with_name("paper_tables.json").read_text())
+
+
+def table2(*, corruption: float, method: str) -> dict[str, Any]:
+    """Returns the paper's best row of table 2 for a share of wrong labels.
+
+    Args:
+      corruption: 0.2, 0.5 or 0.8.
+      method: "erm", "erm_dropout", "mixup" or "mixup_dropout".
+    """
+    (row,) = (
+        row
+        for row in _TABLES["table2"]
+        if row["corruption"] == corruption and row["method"] == method
+    )
+    return row

@@ -1,0 +1,185 @@
+"""What every source of data returns: two labelled splits, validated once.
+
+Inputs stay as they were stored, images in bytes; `mixup_jax.data.augment` turns them
+into what a network reads.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32, Shaped
+
+from mixup_jax.errors import UsageError
+
+
+class Split(NamedTuple):
+    """Examples and their classes: uint8 images [N, H, W, C] or float32 features."""
+
+    inputs: Shaped[np.ndarray, "N ..."]
+    labels: Int32[np.ndarray, " N"]
+
+
+# Arrays have no single truth value, so a generated __eq__ would only raise.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set in memory.
+
+    Attributes:
+      name: Its key in `mixup_jax.data.SOURCES`.
+      title: What every table and plot calls it, so that nobody mistakes it for another.
+      train: What is learned from.
+      test: What errors are measured on.
+      num_classes: K; labels are 0 to K - 1.
+      mean: One per channel (last axis), of images scaled to [0, 1], or of features in
+        their own units.
+      std: Likewise, all above 0.
+
+    Raises:
+      UsageError: If splits are empty, of the wrong dtype or shape, hold labels outside
+        0 to K - 1 or non-finite features, or if mean and std do not fit the channels.
+    """
+
+    name: str
+    title: str
+    train: Split
+    test: Split
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self):
+        if self.num_classes < 2:
+            raise UsageError(f"num_classes must be at least 2, got {self.num_classes}")
+        for split, arrays in (("train", self.train), ("test", self.test)):
+            where = f"{self.name}, {split} split"
+            _check_arrays(where, arrays)
+            _check_labels(where, arrays.labels, self.num_classes)
+            _check_finite(where, arrays.inputs)
+        if self.train.inputs.shape[1:] != self.test.inputs.shape[1:]:
+            raise UsageError(
+                f"{self.name}: training examples have shape "
+                f"{self.train.inputs.shape[1:]}, test ones {self.test.inputs.shape[1:]}"
+            )
+        _check_statistics(self.name, self.train.inputs.shape[-1], self.mean, self.std)
+
+
+def take(dataset: Dataset, *, train: int = 0, test: int = 0) -> Dataset:
+    """Returns the first examples of each split, and a title that says so.
+
+    Args:
+      dataset: Left as it is.
+      train: Training examples to keep; 0 keeps all.
+      test: Test examples to keep; 0 keeps all.
+
+    Returns:
+      The smaller data set, with the mean and std of the full one.
+
+    Raises:
+      UsageError: If a number is negative or more than there are.
+    """
+    kept_train, train_note = _first(dataset, "train", dataset.train, train)
+    kept_test, test_note = _first(dataset, "test", dataset.test, test)
+    title = dataset.title + train_note + test_note
+    return dataclasses.replace(dataset, title=title, train=kept_train, test=kept_test)
+
+
+def channel_statistics(
+    inputs: Shaped[np.ndarray, "N *dims C"],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns each channel's mean and (population) std, computed in float64.
+
+    Args:
+      inputs: uint8 images, read as fractions of 255, or floating-point features in
+        their own units.
+
+    Returns:
+      mean and std, C numbers each. The std of a constant channel is given as 1, so
+      that dividing by it is harmless.
+    """
+    if inputs.dtype == np.uint8:
+        mean, variance = _byte_moments(inputs)
+    else:
+        rows = inputs.reshape(-1, inputs.shape[-1]).astype(np.float64)
+        mean, variance = rows.mean(axis=0), rows.var(axis=0)
+    std = np.where(variance > 0, np.sqrt(variance), 1.0)
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _first(dataset: Dataset, name: str, split: Split, count: int) -> tuple[Split, str]:
+    have = len(split.labels)
+    if not 0 <= count <= have:
+        raise UsageError(
+            f"cannot take {count:,} {name} examples of {dataset.name}: it has {have:,} "
+            "(0 takes all)"
+        )
+    if count in (0, have):
+        return split, ""
+    note = f", first {count:,} {name} examples"
+    return Split(split.inputs[:count], split.labels[:count]), note
+
+
+def _byte_moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # Counting the 256 values is exact and needs no float64 copy of all the pixels.
+    channels = images.shape[-1]
+    counts = np.zeros((channels, 256))
+    for start in range(0, len(images), 1000):
+        block = images[start : start + 1000].reshape(-1, channels)
+        for channel in range(channels):
+            counts[channel] += np.bincount(block[:, channel], minlength=256)
+    share = counts / counts.sum(axis=1, keepdims=True)
+    values = np.arange(256) / 255
+    mean = share @ values
+    return mean, (share * (values - mean[:, None]) ** 2).sum(axis=1)
+
+
+def _check_arrays(where: str, split: Split) -> None:
+    inputs, labels = split
+    if inputs.ndim < 2 or labels.ndim != 1:
+        raise UsageError(
+            f"{where}: inputs must be [N, ..., C] and labels [N], got shapes "
+            f"{inputs.shape} and {labels.shape}"
+        )
+    if len(inputs) != len(labels):
+        raise UsageError(f"{where}: {len(inputs)} inputs but {len(labels)} labels")
+    if len(labels) == 0:
+        raise UsageError(f"{where}: no examples")
+    if inputs.dtype not in (np.uint8, np.float32) or labels.dtype != np.int32:
+        raise UsageError(
+            f"{where}: inputs must be uint8 (images) or float32 (features) and labels "
+            f"int32, got {inputs.dtype} and {labels.dtype}"
+        )
+
+
+def _check_labels(where: str, labels: np.ndarray, num_classes: int) -> None:
+    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if outside.size:
+        raise UsageError(
+            f"{where}: label {labels[outside[0]]} at index {outside[0]} is outside "
+            f"0 to {num_classes - 1}"
+        )
+
+
+def _check_finite(where: str, inputs: np.ndarray) -> None:
+    if inputs.dtype == np.uint8:
+        return
+    bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
+    if bad.size:
+        raise UsageError(
+            f"{where}: the input at index {bad[0]} holds NaN or infinity "
+            f"({bad.size:,} such inputs); leave them out or fill them in first"
+        )
+
+
+def _check_statistics(
+    name: str, channels: int, mean: tuple[float, ...], std: tuple[float, ...]
+) -> None:
+    if len(mean) != channels or len(std) != channels:
+        raise UsageError(
+            f"{name}: {channels} channels need as many numbers in mean and std, got "
+            f"{len(mean)} and {len(std)}"
+        )
+    if not np.isfinite(mean).all() or not all(0 < value < np.inf for value in std):
+        raise UsageError(
+            f"{name}: mean must be finite and std above 0, got {mean} and {std}"
+        )

@@ -1,0 +1,1 @@
+"""Measures of a classifier; they take logits, not networks, states or devices."""

@@ -1,0 +1,84 @@
+"""Start of a program: settings of JAX that must stand before its first computation.
+
+Only programs call this (experiments, notebooks, benchmarks), never an import of the
+library: a user's own process keeps the user's settings.
+"""
+
+import importlib.util
+import mmap
+import os
+import platform
+from pathlib import Path
+
+import jax
+import jaxlib
+
+# Since jaxlib 0.10.1 XLA's CPU backend hands single convolutions and reductions to
+# another library. Its weight gradients are 2 to 5 times slower, and in jaxlib 0.10.2
+# one pattern of its reductions is wrong (a sum of squares under vmap over more than
+# 32,768 rows). A leading "-" takes an item off the default list.
+_CPU_OPTION = "xla_cpu_experimental_ynn_fusion_type"
+_CPU_FLAG = f"--{_CPU_OPTION}=-individual_convolution,-reduce"
+
+_ACCELERATORS = ("jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin", "libtpu")
+
+
+def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
+    """Chooses XLA settings for a CPU and turns on the compilation cache.
+
+    Call it first, before anything is computed. What the user has set in XLA_FLAGS,
+    JAX_PLATFORMS or JAX_COMPILATION_CACHE_DIR stays as it is.
+
+    Args:
+      cpu_devices: Devices to simulate on a CPU; 0 leaves JAX's own setting.
+      cache: Whether to keep compiled programs in the user's cache directory.
+
+    Returns:
+      One line saying what was set.
+    """
+    done = []
+    if _runs_on_cpu() and _choose_cpu_flag():
+        done.append(_CPU_FLAG)
+    if cpu_devices:
+        jax.config.update("jax_num_cpu_devices", cpu_devices)
+        # Size of XLA's thread pool; simulated devices starve each other in a smaller.
+        os.environ.setdefault("NPROC", str(2 * cpu_devices))
+        done.append(f"{cpu_devices} simulated CPU devices")
+    # pyrefly: ignore[missing-attribute]  JAX adds its options at run time
+    if cache and not jax.config.jax_compilation_cache_dir:
+        directory = _cache_directory()
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+        done.append(f"compilation cache {directory}")
+    return "; ".join(done) if done else "settings of JAX left as they were"
+
+
+def _runs_on_cpu() -> bool:
+    wanted = jax.config.jax_platforms  # pyrefly: ignore[missing-attribute]
+    if wanted:
+        return wanted.split(",")[0] == "cpu"
+    return not any(importlib.util.find_spec(name) for name in _ACCELERATORS)
+
+
+def _choose_cpu_flag() -> bool:
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _CPU_OPTION in flags or not _xla_knows(_CPU_OPTION):
+        return False
+    os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
+    return True
+
+
+def _xla_knows(option: str) -> bool:
+    """Whether this jaxlib has an option; XLA aborts the process on unknown ones."""
+    package = Path(jaxlib.__file__).parent
+    libraries = sorted(package.glob("*.so*"), key=lambda path: path.stat().st_size)
+    with (
+        libraries[-1].open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content.find(option.encode()) >= 0
+
+
+def _cache_directory() -> Path:
+    # Compiled programs suit one kind of processor; a home directory may serve several.
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "mixup-jax" / f"xla-{platform.node()}"

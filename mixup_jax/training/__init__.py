@@ -1,0 +1,1 @@
+"""Training: pure steps as one device sees them, and their placement on devices."""

@@ -1,0 +1,169 @@
+"""One step of training and of evaluation, as one device sees it.
+
+The data set lies whole on every device. A step knows the global batch by its indices,
+draws lambda and partners for all of it from a key that every device shares, and loads
+just its own examples and their partners: pairs reach across devices at no cost in
+communication, and the virtual examples are the same on one device and on eight.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Int, Shaped
+
+from mixup_jax.evaluation.classification import Sums, error_sums
+from mixup_jax.losses import soft_cross_entropy
+from mixup_jax.mixing import blend, draw_mixing
+from mixup_jax.randomness import Purpose, example_keys, purpose_key
+from mixup_jax.training.placement import AXIS
+from mixup_jax.training.state import TrainState
+from mixup_jax.types import Batch, Key, PyTree
+
+
+class TrainData(NamedTuple):
+    """What a training step reads: the set, the epoch's order, the run's key."""
+
+    inputs: Shaped[Array, "N ..."]
+    labels: Int[Array, " N"]
+    order: Int[Array, " N"]
+    root: Key
+
+
+class EvalData(NamedTuple):
+    """What an evaluation step reads; `group` splits the counts, from 0."""
+
+    inputs: Shaped[Array, "N ..."]
+    labels: Int[Array, " N"]
+    group: Int[Array, " N"]
+    start: Int[Array, ""]
+
+
+# Per-example keys and raw inputs to the network's inputs.
+Prepare = Callable[[Shaped[Array, " B *key"], Shaped[Array, "B ..."]], Array]
+Normalise = Callable[[Shaped[Array, "B ..."]], Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainRecipe:
+    """What a training step is made of.
+
+    Attributes:
+      network: Of `mixup_jax.models`.
+      optimizer: Of `mixup_jax.training.optimizer`.
+      prepare: Augments and normalises; the same key gives the same result, so that a
+        partner looks as it does in its own place in the batch.
+      num_classes: K.
+      batch_size: Global, of all batches but perhaps the last of an epoch.
+      steps_per_epoch: Steps in an epoch.
+      alpha: Mixing strength; 0 trains on the examples themselves (ERM).
+    """
+
+    network: nn.Module
+    optimizer: optax.GradientTransformation
+    prepare: Prepare
+    num_classes: int
+    batch_size: int
+    steps_per_epoch: int
+    alpha: float
+
+
+def train_step(
+    recipe: TrainRecipe, state: TrainState, data: TrainData, positions: Int[Array, " B"]
+) -> TrainState:
+    """Takes one step; `positions` are this device's places in the batch."""
+    size = positions.shape[0] * lax.axis_size(AXIS)
+    start = state.step % recipe.steps_per_epoch * recipe.batch_size
+    indices = lax.dynamic_slice_in_dim(data.order, start, size)
+    batch = _vicinal_batch(recipe, data, state.step, indices, positions)
+    dropout_key = purpose_key(data.root, Purpose.DROPOUT, state.step)
+
+    def loss_of(params):
+        logits, updates = recipe.network.apply(
+            {"params": params, "batch_stats": state.batch_stats},
+            batch.inputs,
+            train=True,
+            dropout_keys=example_keys(dropout_key, indices[positions]),
+            mutable=["batch_stats"],
+        )
+        loss = soft_cross_entropy(logits, batch.targets).mean()
+        return loss, updates.get("batch_stats", {})
+
+    (loss, stats), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    loss, stats, grads = lax.pmean((loss, stats, grads), AXIS)
+    updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
+    return _advance(state, loss, size, recipe.steps_per_epoch).replace(
+        params=optax.apply_updates(state.params, updates),
+        batch_stats=stats,
+        opt_state=opt_state,
+    )
+
+
+def _vicinal_batch(
+    recipe: TrainRecipe, data: TrainData, step: Array, indices: Array, positions: Array
+) -> Batch:
+    batch = _load(recipe, data, indices[positions], step)
+    if recipe.alpha == 0:
+        return batch
+    key = purpose_key(data.root, Purpose.MIX, step)
+    mixing = draw_mixing(key, len(indices), alpha=recipe.alpha)
+    partners = _load(recipe, data, indices[mixing.partner[positions]], step)
+    return blend(batch, partners, mixing.lam)
+
+
+def _load(recipe: TrainRecipe, data: TrainData, indices: Array, step: Array) -> Batch:
+    keys = example_keys(purpose_key(data.root, Purpose.AUGMENT, step), indices)
+    targets = jax.nn.one_hot(data.labels[indices], recipe.num_classes)
+    return Batch(recipe.prepare(keys, data.inputs[indices]), targets)
+
+
+def _advance(
+    state: TrainState, loss: Array, size: int, steps_per_epoch: int
+) -> TrainState:
+    """Counts the step; the sums of an epoch begin anew with its first step."""
+    first = state.step % steps_per_epoch == 0
+    bad = (state.bad_step < 0) & ~jnp.isfinite(loss)
+    return state.replace(
+        step=state.step + 1,
+        loss_sum=jnp.where(first, 0.0, state.loss_sum) + loss * size,
+        seen=jnp.where(first, 0, state.seen) + size,
+        bad_step=jnp.where(bad, state.step, state.bad_step),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalRecipe:
+    """What an evaluation step is made of.
+
+    Attributes:
+      network: Of `mixup_jax.models`.
+      normalise: Raw inputs to the network's.
+      groups: Number of groups that are counted apart.
+    """
+
+    network: nn.Module
+    normalise: Normalise
+    groups: int = 1
+
+
+def eval_step(
+    recipe: EvalRecipe, variables: PyTree, data: EvalData, positions: Int[Array, " B"]
+) -> Sums:
+    """Returns the sums over the examples at `start` + `positions`, of all devices.
+
+    Positions past the end of the set are padding and count for nothing, so every
+    example counts once whatever the batch size.
+    """
+    count = data.labels.shape[0]
+    places = data.start + positions
+    indices = jnp.minimum(places, count - 1)
+    inputs = recipe.normalise(data.inputs[indices])
+    logits: Any = recipe.network.apply(variables, inputs, train=False)
+    weights = jax.nn.one_hot(data.group[indices], recipe.groups)
+    weights = weights * (places < count)[:, None]
+    return lax.psum(error_sums(logits, data.labels[indices], weights), AXIS)

@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+# A sum of squares under vmap over more than 32,768 rows of 3 columns, which jaxlib
+# 0.10.2 gets wrong on a CPU with its default settings, and the same on the host.
+WRONG_SUM = """
+import jax, jax.numpy as jnp, numpy as np
+rows = np.full((32_769, 3), 8192, np.float32)
+matrix = np.eye(4, 3, dtype=np.float32)
+squares = jax.jit(jax.vmap(lambda row: jnp.sum((matrix @ row) ** 2)))(rows)
+want = ((rows @ matrix.T) ** 2).sum(axis=1)
+print(int((np.asarray(squares) != want).sum()))
+"""
+START = "from mixup_jax import runtime; print(runtime.start())\n"
+
+
+def python(code, **environment):
+    kept = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "NPROC")}
+    kept |= {"JAX_PLATFORMS": "cpu", **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().split("\n")
+
+
+def test_sums_are_right_under_the_settings_of_a_program():
+    said, wrong = python(START + WRONG_SUM)
+    assert "-individual_convolution,-reduce" in said
+    assert wrong == "0"
+
+
+def test_the_users_own_setting_stays():
+    own = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
+    said, flags = python(
+        START + "import os; print(os.environ['XLA_FLAGS'])", XLA_FLAGS=own
+    )
+    assert "ynn" not in said
+    assert flags == own
+
+
+def test_other_flags_of_the_user_are_kept_beside_ours():
+    other = "--xla_cpu_enable_fast_math=false"
+    code = START + "import os, jax; jax.devices(); print(os.environ['XLA_FLAGS'])"
+    assert python(code, XLA_FLAGS=other)[-1].startswith(other + " --xla_cpu_exp")
+
+
+@pytest.mark.parametrize("platforms", ["tpu", "cuda,cpu"])
+def test_a_machine_with_an_accelerator_is_left_alone(platforms):
+    code = START + "import os; print(os.environ.get('XLA_FLAGS'))"
+    assert python(code, JAX_PLATFORMS=platforms)[-1] == "None"
+
+
+def test_importing_the_library_changes_nothing_and_loads_nothing_heavy():
+    code = """
+import os, sys
+import mixup_jax, mixup_jax.models, mixup_jax.data, mixup_jax.runs
+print(os.environ.get("XLA_FLAGS"))
+heavy = "tensorflow tensorflow_datasets matplotlib mlxtend"
+print([name for name in heavy.split() if name in sys.modules])
+from jax._src import xla_bridge
+print(xla_bridge.backends_are_initialized())
+"""
+    assert python(code) == ["None", "[]", "False"]
+
+
+def test_cpu_devices_are_simulated_with_threads_to_run_on():
+    code = (
+        "from mixup_jax import runtime; runtime.start(cpu_devices=3)\n"
+        "import os, jax; print(jax.device_count(), os.environ['NPROC'])"
+    )
+    assert python(code) == ["3 6"]
+
+
+def test_the_compilation_cache_lies_with_the_user_and_an_own_one_stays(tmp_path):
+    code = START + "import jax; print(jax.config.jax_compilation_cache_dir)"
+    assert python(code, XDG_CACHE_HOME=str(tmp_path))[-1].startswith(
+        str(tmp_path / "mixup-jax" / "xla-")
+    )
+    own = str(tmp_path / "own")
+    assert python(code, JAX_COMPILATION_CACHE_DIR=own)[-1] == own
+
+
+def test_an_unknown_option_is_never_given_to_xla():
+    # XLA aborts the whole process on one.
+    code = "from mixup_jax import runtime; print(runtime._xla_knows('xla_cpu_no_such'))"
+    assert python(code) == ["False"]

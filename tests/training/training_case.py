@@ -1,0 +1,109 @@
+"""A tiny training problem that tests of this folder share."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixup_jax import models
+from mixup_jax.training.loop import train_steps
+from mixup_jax.training.optimizer import make_optimizer, step_schedule
+from mixup_jax.training.placement import AXIS, Placement
+from mixup_jax.training.state import TrainState, initial_state
+from mixup_jax.training.step import TrainData, TrainRecipe, train_step
+
+SIZES = {"mlp": {"width": 8}}
+NARROW = {"depth": 10, "width": 4}
+
+
+def make_network(model, axis_name=None):
+    sizes = SIZES.get(model, NARROW)
+    return models.create(model, Case.CLASSES, axis_name=axis_name, **sizes)
+
+
+@functools.cache
+def initial_variables(model):
+    return models.initialise(make_network(model), jax.random.key(1), (8, 8, 2))
+
+
+@dataclasses.dataclass
+class Case:
+    """40 images of 8x8x2 in 3 classes; batches of 16, so the last has 8."""
+
+    devices: int = 1
+    mode: str = "pmap"
+    model: str = "mlp"
+    alpha: float = 1.0
+    sync_batch_norm: bool = False
+    epochs: int = 2
+    optimizer_name: str = "sgd"
+
+    CLASSES = 3
+    BATCH = 16
+    EXAMPLES = 40
+    STEPS_PER_EPOCH = 3
+
+    def __post_init__(self):
+        rng = np.random.default_rng(0)
+        self.inputs = rng.integers(0, 256, (self.EXAMPLES, 8, 8, 2), np.uint8)
+        self.labels = rng.integers(0, self.CLASSES, self.EXAMPLES, np.int32)
+        self.placement = Placement(self.mode, tuple(jax.devices()[: self.devices]))
+        self.schedule = step_schedule(0.1, (1,), steps_per_epoch=self.STEPS_PER_EPOCH)
+        self.optimizer = make_optimizer(
+            self.optimizer_name, self.schedule, weight_decay=1e-2
+        )
+
+    def network(self, axis_name=None):
+        return make_network(self.model, axis_name)
+
+    def prepare(self, keys, inputs):
+        # Noise of a strength that depends on the key: a stand-in for augmentation.
+        noise = jax.vmap(lambda key: jax.random.normal(key, inputs.shape[1:]))(keys)
+        return inputs / 255.0 - 0.5 + 0.01 * noise
+
+    def initial(self) -> TrainState:
+        variables = initial_variables(self.model)
+        return initial_state(variables, self.optimizer.init(variables["params"]))
+
+    def step(self):
+        axis_name = AXIS if self.sync_batch_norm else None
+        recipe = TrainRecipe(
+            self.network(axis_name),
+            self.optimizer,
+            self.prepare,
+            num_classes=self.CLASSES,
+            batch_size=self.BATCH,
+            steps_per_epoch=self.STEPS_PER_EPOCH,
+            alpha=self.alpha,
+        )
+        return functools.partial(train_step, recipe)
+
+    def steps(self, state: TrainState | None = None):
+        state = self.placement.replicate(state or self.initial())
+        order = jnp.zeros(self.EXAMPLES, jnp.int32)
+        data = TrainData(
+            jnp.asarray(self.inputs), jnp.asarray(self.labels), order, self.root
+        )
+        return train_steps(
+            self.step(),
+            state,
+            self.placement.replicate(data),
+            self.placement,
+            batch_size=self.BATCH,
+            steps_per_epoch=self.STEPS_PER_EPOCH,
+            epochs=self.epochs,
+        )
+
+    @property
+    def root(self):
+        return jax.random.key(7)
+
+    def train(self, state: TrainState | None = None, steps: int = 10**6) -> TrainState:
+        last = state
+        for last in self.steps(state):
+            if int(last.step) == steps:
+                break
+        assert last is not None
+        return jax.tree.map(np.asarray, last)
