@@ -9,6 +9,8 @@ DEMO ?= runs/demo
 WORKERS ?= 2
 # Add `bench` for PyTorch, which the tests of the networks compare with.
 EXTRAS ?= test,data
+comma := ,
+TEST_STAMP := .venv/$(subst $(comma),-,$(EXTRAS)).stamp
 
 ifneq ($(shell command -v uv 2>/dev/null),)
   VENV := uv venv --quiet --python $(PYTHON) .venv
@@ -23,15 +25,15 @@ endif
 demo: .venv/demo.stamp
 	$(BIN)/python -m experiments.demo --workdir=$(DEMO)
 
-test: .venv/test.stamp check
+test: $(TEST_STAMP) check
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-check: .venv/test.stamp
+check: $(TEST_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyrefly check
 
-format: .venv/test.stamp
+format: $(TEST_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -46,6 +48,6 @@ clean:
 	$(INSTALL) -e '.[demo]'
 	@touch $@
 
-.venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
+$(TEST_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e '.[$(EXTRAS)]'
 	@touch $@

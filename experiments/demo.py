@@ -34,7 +34,7 @@ _ERM = RunConfig(
     batch_size=100,
     optimizer="adam",
     learning_rate=1e-3,
-    lr_drops=(),
+    lr_drops=(30,),  # epochs; divides the rate by 10
     weight_decay=0.0,
     train_error_every=1,
 )
@@ -53,7 +53,7 @@ MEASURES = {
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", "runs/demo", "of its files", flag_values=values)
-    flags.DEFINE_integer("seeds", 5, "of each method, at least 2", flag_values=values)
+    flags.DEFINE_integer("seeds", 4, "of each method, at least 2", flag_values=values)
     flags.DEFINE_integer("epochs", 40, "of each run on digits", flag_values=values)
     if common.parse(values, __doc__ or "", argv):
         return

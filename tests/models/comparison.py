@@ -231,15 +231,26 @@ def reference_parameters(name: str) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def compare(name: str, member: Member | None = None, size: int = 8) -> Differences:
-    """Returns how far one of our networks is from PyTorch's with the same weights."""
+def compare(
+    name: str, member: Member | None = None, size: int = 8, double: bool = False
+) -> Differences:
+    """Returns how far one of our networks is from PyTorch's with the same weights.
+
+    Whole networks are to be compared in double precision (and with jax_enable_x64):
+    in single precision some of their millions of ReLUs fall on either side of 0 by
+    rounding alone, and a gradient then jumps by per cents, within PyTorch too.
+    """
     member = member or SMALL[name]
     theirs = reference.randomise(member.torch(member.classes))
-    ours = models.create(name, member.classes, **member.overrides)
+    dtype = jnp.float64 if double else jnp.float32
+    ours = models.create(name, member.classes, dtype=dtype, **member.overrides)
     tensors = {k: v.numpy() for k, v in theirs.state_dict().items()}
     like = models.shapes(ours, member.inputs)
     variables = convert.from_torch(ours, tensors, like)
     x, targets = batch(member.inputs, member.classes, size)
+    if double:
+        theirs, x, targets = theirs.double(), x.astype("d"), targets.astype("d")
+        variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
     return differences(
         jax_step(ours, variables, jnp.asarray(x), jnp.asarray(targets)),
         torch_step(theirs, x, targets),

@@ -88,6 +88,17 @@ def test_bfloat16_statistics_are_taken_in_float32():
     np.testing.assert_allclose(stats["mean"], want_mean, rtol=1e-6)
 
 
+def test_float64_is_kept_where_it_is_asked_for():
+    x, variables = _inputs()
+    want = _by_hand(x, variables)[0]
+    with jax.enable_x64(True):
+        x, variables = jax.tree.map(
+            lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), (x, variables)
+        )
+        y, _ = _train(BatchNorm(dtype=jnp.float64), x, variables)
+        np.testing.assert_allclose(y, want, rtol=1e-12)
+
+
 def test_ghost_groups_are_batches_of_their_own():
     x, variables = _inputs()
     y, stats = _train(BatchNorm(ghost=2), x, variables)

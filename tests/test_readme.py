@@ -1,0 +1,30 @@
+import re
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_the_code_of_the_readme_runs_and_learns():
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
+        exec(compile(block, "README.md", "exec"), names)
+    predicted = (names["x"] @ names["params"]).argmax(axis=1)
+    assert float(np.mean(predicted == names["y"].argmax(axis=1))) > 0.9
+    assert names["loss"].shape == (32,)
+
+
+def test_files_and_folders_that_the_readme_names_exist():
+    links = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
+    assert len(links) >= 2
+    modules = re.findall(r"-m (experiments\.\w+)", TEXT)
+    paths = [*links, *(f"{name.replace('.', '/')}.py" for name in modules)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_data_set_is_in_the_table():
+    from mixup_jax import data
+
+    assert [name for name in data.SOURCES if f"`{name}`" not in TEXT] == []
