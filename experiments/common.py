@@ -6,6 +6,7 @@ by signal n with everything saved.
 
 import dataclasses
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ def run_experiment(
     if not values.workdir:
         raise UsageError("--workdir=DIR is missing: where should the run's files go?")
     config.validate()
-    runtime.start(cpu_devices=values.cpu_devices)
+    print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
     session = Session(
         parallel=values.parallel,
         data_dir=values.data_dir,
@@ -148,3 +149,5 @@ def main(body: Callable[[Sequence[str]], None]) -> None:
     except Interrupted as stop:
         print(f"{stop}. The same command continues from there.", file=sys.stderr)
         sys.exit(128 + stop.signum)
+    except KeyboardInterrupt:  # before or after the training itself
+        sys.exit(128 + signal.SIGINT)

@@ -153,6 +153,21 @@ def test_list_and_help_show_runs_fields_and_the_paper():
     assert "--alpha" in out
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_smoke_tries_the_papers_network_on_named_stand_in_data(tmp_path, dtype):
+    arguments = ["--run=c10_preact18_mixup", "--smoke", "--depth=10"]
+    code, out, err = finish(
+        start(*arguments, f"--dtype={dtype}", f"--workdir={tmp_path}")
+    )
+    assert code == 0, err
+    assert "MNIST, 5,000 digits" in out
+    assert "CIFAR" not in out
+    # What XLA was told is said, and kept with the run.
+    assert "individual_convolution" in err
+    content = json.loads((tmp_path / "config.json").read_text())
+    assert "individual_convolution" in content["environment"]["xla_flags"]
+
+
 @pytest.mark.parametrize("run", ["toy_erm", "toy_mixup"])
 def test_the_toy_separates_its_rings(tmp_path, run):
     arguments = [f"--run={run}", f"--workdir={tmp_path}", "--epochs=5", "--lr_drops=4"]

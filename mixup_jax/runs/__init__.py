@@ -1,0 +1,7 @@
+"""Whole runs: `run(config, workdir, session)` trains, saves, resumes, reports."""
+
+from mixup_jax.runs.config import RunConfig
+from mixup_jax.runs.runner import Session, run
+from mixup_jax.runs.trained import load_predictor
+
+__all__ = ["RunConfig", "Session", "load_predictor", "run"]

@@ -1,0 +1,131 @@
+"""Checkpoints: asynchronous, the best and the last ones, whole or not at all."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import (
+    AnyPreservationPolicy,
+    BestN,
+    LatestN,
+)
+
+from mixup_jax.errors import UsageError
+from mixup_jax.training.state import TrainState
+from mixup_jax.types import PyTree
+
+# A damaged last checkpoint falls back to the one before.
+_KEEP_LATEST = 2
+
+
+class CheckpointStore:
+    """Saves and restores `TrainState`s under one directory; close it when done."""
+
+    def __init__(self, directory: Path):
+        def score(metrics: dict[str, float]) -> float:
+            return -metrics["test_error"]
+
+        # Without `best_fn` too, Orbax's best_step is silently the latest.
+        options = ocp.CheckpointManagerOptions(
+            best_fn=score,
+            best_mode="max",
+            cleanup_tmp_directories=True,
+            preservation_policy=AnyPreservationPolicy(
+                [LatestN(_KEEP_LATEST), BestN(get_metric_fn=score, n=1)]
+            ),
+        )
+        self._manager = ocp.CheckpointManager(directory, options=options)
+
+    def save(self, state: TrainState, *, test_error: float = math.inf) -> None:
+        """Starts saving; an error of the save before it is raised here.
+
+        Args:
+          state: May be donated to the next step at once.
+          test_error: Decides which is the best; infinity for an unfinished epoch.
+        """
+        step = int(state.step)
+        if step in self._manager.all_steps():
+            return
+        self._manager.save(
+            step,
+            args=ocp.args.StandardSave(state),
+            metrics={"test_error": test_error},
+        )
+
+    def restore(
+        self, template: TrainState, report: Callable[[str], None]
+    ) -> TrainState | None:
+        """Returns the latest state that can be read, or None if there is none.
+
+        Args:
+          template: A state of the same shapes, placed as the result shall be.
+          report: Told of every damaged checkpoint, which is then deleted: the run
+            comes by that step again and saves it anew.
+        """
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                args = ocp.args.StandardRestore(abstract)
+                return self._manager.restore(step, args=args)
+            except (ValueError, OSError, KeyError) as error:
+                reason = str(error).strip().split("\n")[0]
+                report(f"checkpoint of step {step} is damaged, using the one before")
+                report(f"  ({type(error).__name__}: {reason[:200]})")
+                self._manager.delete(step)
+        return None
+
+    def best_step(self) -> int | None:
+        """Step of the checkpoint with the lowest test error."""
+        return self._manager.best_step()
+
+    def last_step(self) -> int | None:
+        """Step of the newest checkpoint."""
+        return self._manager.latest_step()
+
+    def read(self, step: int) -> PyTree:
+        """A checkpoint's content as nested dicts of host arrays, on any devices."""
+        return self._manager.restore(step, args=ocp.args.StandardRestore())
+
+    def wait(self) -> None:
+        """Returns when everything is on the disk."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits for the disk and releases Orbax's threads."""
+        self._manager.close()
+
+
+def read_variables(directory: Path, *, best: bool = False) -> PyTree:
+    """Returns a network's variables from the last checkpoint, or the best.
+
+    Raises:
+      UsageError: If there is none.
+    """
+    store = CheckpointStore(directory)
+    try:
+        step = store.best_step() if best else store.last_step()
+        if step is None:
+            raise UsageError(f"no checkpoint in {directory}: has the run begun?")
+        state = store.read(step)
+    finally:
+        store.close()
+    return {"params": state["params"], "batch_stats": state["batch_stats"] or {}}
+
+
+def params_sha256(params: PyTree) -> str:
+    """Returns a hash of the leaves' paths, shapes, dtypes and bytes.
+
+    Equal hashes mean bitwise equal parameters, on any machine.
+    """
+    digest = hashlib.sha256()
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    named = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+    for name, leaf in sorted(named.items(), key=lambda item: item[0]):
+        little = leaf.astype(leaf.dtype.newbyteorder("<"))
+        digest.update(f"{name} {leaf.shape} {leaf.dtype.name}\n".encode())
+        digest.update(little.tobytes())
+    return digest.hexdigest()

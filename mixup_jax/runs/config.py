@@ -1,0 +1,169 @@
+"""What a run is: every choice that can change its result, and nothing else."""
+
+import dataclasses
+import math
+from typing import Any
+
+import flax.linen as nn
+
+from mixup_jax import models
+from mixup_jax.errors import UsageError, unknown
+from mixup_jax.training import optimizer
+
+DTYPES = ("float32", "bfloat16")
+
+
+def _field(default: Any, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """One run. The defaults are the paper's CIFAR-10 setting with ERM (section 3.2).
+
+    Two runs with equal configs end in equal parameters, whatever the wrapper or the
+    directories; batch statistics are per device unless `sync_batch_norm`.
+    """
+
+    dataset: str = _field("cifar10", "name of the data set")
+    corruption: float = _field(0.0, "share of training labels replaced by random ones")
+    corruption_seed: int = _field(12345, "seed of that replacement")
+    train_examples: int = _field(0, "use the first so many for training; 0: all")
+    test_examples: int = _field(0, "use the first so many for testing; 0: all")
+    crop_pad: int = _field(4, "pixels of zero padding before a random crop; 0: none")
+    flip: bool = _field(True, "random horizontal flips")
+    model: str = _field("preact_resnet18", "name of the network")
+    depth: int = _field(0, "layers of the network; 0: the paper's")
+    width: int = _field(0, "channels or units of its first stage; 0: the paper's")
+    dropout: float = _field(0.0, "probability of a zero, where the network has dropout")
+    init: str = _field(
+        "", "initialisation, such as torch2017; empty: the network's own"
+    )
+    dtype: str = _field("float32", "of the computation; parameters stay float32")
+    sync_batch_norm: bool = _field(False, "batch statistics over all devices")
+    ghost_batch_norm: int = _field(
+        0, "or over groups of so many examples; 0: no groups"
+    )
+    alpha: float = _field(0.0, "lambda ~ Beta(alpha, alpha); 0: ERM")
+    epochs: int = _field(200, "passes over the training set")
+    batch_size: int = _field(128, "examples per step, over all devices")
+    drop_last: bool = _field(False, "leave out the short last batch of an epoch")
+    optimizer: str = _field("sgd", "sgd or adam")
+    learning_rate: float = _field(0.1, "before the first drop")
+    lr_drops: tuple[int, ...] = _field((100, 150), "epochs at which the rate drops")
+    lr_factor: float = _field(0.1, "of each drop")
+    lr_delay: int = _field(0, "epochs by which drops are late; official script: 1")
+    momentum: float = _field(0.9, "of SGD")
+    nesterov: bool = _field(False, "Nesterov's form of momentum")
+    weight_decay: float = _field(1e-4, "L2 on all parameters, added to the gradient")
+    eval_batch_size: int = _field(500, "examples per evaluation step")
+    train_error_every: int = _field(
+        0, "epochs between measures of training error; 0: after the last only"
+    )
+    seed: int = _field(0, "of initialisation, order, augmentation and mixing")
+
+    def validate(self) -> None:
+        """Raises one UsageError that lists everything wrong with this config."""
+        problems = [*self._wrong_numbers(), *self._wrong_names()]
+        if problems:
+            raise UsageError("\n".join(problems))
+
+    def _wrong_numbers(self) -> list[str]:
+        at_least = {
+            name: 1 for name in ("epochs", "batch_size", "eval_batch_size")
+        } | dict.fromkeys(_COUNTS, 0)
+        problems = [
+            f"{name} must be a finite number of at least {low}, got {value}"
+            for name, low in at_least.items()
+            if not (math.isfinite(value := getattr(self, name)) and value >= low)
+        ]
+        if not 0 <= self.corruption <= 1:
+            problems.append(f"corruption must be within 0 and 1, got {self.corruption}")
+        if not 0 <= self.momentum < 1:
+            problems.append(f"momentum must be from 0 to below 1, got {self.momentum}")
+        if not 0 <= self.seed < 2**32:
+            problems.append(f"seed must be from 0 to 2**32 - 1, got {self.seed}")
+        if self.drop_last and 0 < self.train_examples < self.batch_size:
+            problems.append("drop_last with fewer train_examples than batch_size")
+        return problems + _messages(self.schedule, 1)
+
+    def _wrong_names(self) -> list[str]:
+        names = [
+            ("optimizer", self.optimizer, optimizer.NAMES),
+            ("dtype", self.dtype, DTYPES),
+        ]
+        problems = [
+            str(unknown(kind, name, known))
+            for kind, name, known in names
+            if name not in known
+        ]
+        return problems + _messages(self.check_network, None, 2)
+
+    def check_network(self, inputs: tuple[int, ...] | None, num_classes: int) -> None:
+        """Raises UsageError if the network cannot be built, or cannot read the inputs.
+
+        Args:
+          inputs: Shape of one example; None for what the paper used the network on.
+          num_classes: K.
+        """
+        network = self.network(num_classes)
+        inputs = inputs or models.BUILDERS[self.model].inputs
+        try:
+            models.shapes(network, inputs)
+        except UsageError:
+            raise
+        except (ValueError, TypeError, ZeroDivisionError) as error:
+            raise UsageError(
+                f"{self.model} cannot read examples of shape {inputs}: {error}"
+            ) from error
+
+    def network(self, num_classes: int, axis_name: str | None = None) -> nn.Module:
+        """Returns the network, sized as this config says."""
+        sizes = {name: getattr(self, name) for name in ("depth", "width", "dropout")}
+        return models.create(
+            self.model,
+            num_classes,
+            dtype=self.dtype,
+            init=self.init or None,
+            axis_name=axis_name if self.sync_batch_norm else None,
+            ghost=self.ghost_batch_norm,
+            **{name: size for name, size in sizes.items() if size},
+        )
+
+    def schedule(self, steps_per_epoch: int):
+        """Returns the learning rate as a function of the step."""
+        return optimizer.step_schedule(
+            self.learning_rate,
+            self.lr_drops,
+            steps_per_epoch=steps_per_epoch,
+            factor=self.lr_factor,
+            delay=self.lr_delay,
+        )
+
+    def steps_per_epoch(self, examples: int) -> int:
+        """Returns the steps of an epoch over so many training examples."""
+        whole, rest = divmod(examples, self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+
+_COUNTS = (
+    "alpha crop_pad depth ghost_batch_norm learning_rate lr_delay lr_factor "
+    "test_examples train_error_every train_examples weight_decay width"
+).split()
+
+
+def config_from_json(content: dict[str, Any]) -> RunConfig:
+    """Returns the config that config.json holds; JSON has no tuples."""
+    names = {field.name for field in dataclasses.fields(RunConfig)}
+    if unknown_names := sorted(content.keys() - names):
+        raise UsageError(f"config.json has unknown fields: {', '.join(unknown_names)}")
+    lr_drops = tuple(content.get("lr_drops", ()))
+    return RunConfig(**{**content, "lr_drops": lr_drops})
+
+
+def _messages(build, *args) -> list[str]:
+    try:
+        build(*args)
+    except UsageError as error:
+        return [str(error)]
+    return []

@@ -1,0 +1,54 @@
+"""What a finished run learned, as a function from inputs to logits."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from mixup_jax.data.augment import normalise
+from mixup_jax.errors import UsageError
+from mixup_jax.runs.checkpoint import read_variables
+from mixup_jax.runs.config import config_from_json
+from mixup_jax.runs.directory import RunDirectory
+from mixup_jax.runs.runner import Session, load_dataset
+
+Predict = Callable[[Shaped[np.ndarray, "B ..."]], Float[Array, "B K"]]
+
+
+def load_predictor(
+    workdir: str | os.PathLike,
+    *,
+    best: bool = False,
+    session: Session | None = None,
+) -> Predict:
+    """Returns the network of a run, with its parameters and normalisation.
+
+    Args:
+      workdir: Of a run that has saved at least one checkpoint.
+      best: Take the checkpoint with the lowest test error, not the last one.
+      session: Says where data sets lie; their statistics normalise the inputs.
+
+    Returns:
+      A compiled function from raw inputs, as the data set stores them, to logits.
+
+    Raises:
+      UsageError: If there is no run or no checkpoint.
+    """
+    directory = RunDirectory(Path(workdir).resolve())
+    try:
+        config = config_from_json(directory.config())
+    except FileNotFoundError as error:
+        raise UsageError(f"no run in {directory.path}: no config.json") from error
+    variables = read_variables(directory.checkpoints, best=best)
+    dataset = load_dataset(config, session or Session())
+    network = config.network(dataset.num_classes)
+
+    @jax.jit
+    def predict(inputs):
+        inputs = normalise(inputs, dataset.mean, dataset.std)
+        return network.apply(variables, inputs, train=False)
+
+    return predict

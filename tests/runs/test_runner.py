@@ -1,0 +1,174 @@
+import dataclasses
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mixup_jax import data as datasets
+from mixup_jax.errors import RunError, UsageError
+from mixup_jax.runs import Session, load_predictor, run, runner
+from mixup_jax.runs.directory import RunDirectory
+from mixup_jax.runs.interrupt import Interrupted
+
+# The read that fails leaves Orbax futures that answer to a closed event loop.
+ORBAX = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+)
+
+
+def rows_without_times(workdir):
+    timed = ("time", "examples_per_second")
+    return [
+        {name: value for name, value in row.items() if name not in timed}
+        for row in RunDirectory(workdir).rows()
+    ]
+
+
+def test_a_run_leaves_files_that_a_person_can_open(tmp_path, config, session):
+    result = run(dataclasses.replace(config, train_error_every=2), tmp_path, session)
+    rows = RunDirectory(tmp_path).rows()
+    assert [row["step"] for row in rows] == [3, 6, 9]
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.1, 0.1, 0.01])
+    measured = ["train_error_corrupted" in row for row in rows]
+    assert measured == [False, True, True]
+    errors = [row["test_error"] for row in rows]
+    assert result["test_error_last"] == errors[-1]
+    assert result["test_error_best"] == min(errors)
+    assert result["test_error_median_of_last_10"] == np.median(errors)
+    assert "MNIST, 5,000 digits" in result["data"]
+    assert json.loads((tmp_path / "result.json").read_text()) == result
+    environment = json.loads((tmp_path / "config.json").read_text())["environment"]
+    assert environment["versions"]["jax"] == jax.__version__
+    assert environment["device"].endswith("(cpu)")
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+    assert {"3", "6", "9"} >= {
+        path.name for path in (tmp_path / "checkpoints").iterdir()
+    }
+
+
+def test_finishing_twice_does_nothing_and_says_so(tmp_path, config, session, lines):
+    first = run(config, tmp_path, session)
+    before = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*"))
+    assert run(config, tmp_path, session) == first
+    assert "already finished" in lines[-1]
+    assert sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_sigterm_saves_and_the_same_call_ends_as_if_nothing_had_happened(
+    tmp_path, config, session, lines, stop, monkeypatch
+):
+    whole = run(config, tmp_path / "whole", session)
+
+    def step_then_signal(self, step, *_):
+        if step == stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.Progress, "step", step_then_signal)
+        with pytest.raises(Interrupted, match=f"SIGTERM: saved at step {stop}"):
+            run(config, tmp_path / "cut", session)
+    # The wrapper may change in between: both keep the same state.
+    other = dataclasses.replace(session, parallel="pmap")
+    resumed = run(config, tmp_path / "cut", other)
+    assert f"continuing from step {stop}" in lines
+    assert resumed["params_sha256"] == whole["params_sha256"]
+    assert rows_without_times(tmp_path / "cut") == rows_without_times(
+        tmp_path / "whole"
+    )
+
+
+def test_the_result_depends_on_the_seed_and_on_alpha_alone(tmp_path, config, session):
+    def params(name, **changes):
+        changed = dataclasses.replace(config, **changes)
+        return run(changed, tmp_path / name, session)["params_sha256"]
+
+    first = params("first")
+    assert params("again") == first
+    assert params("seed", seed=1) != first
+    assert params("erm", alpha=0.0) != first
+    assert params("evaluated_often", train_error_every=1) == first
+
+
+def test_labels_are_corrupted_in_training_and_never_in_the_test_set(
+    tmp_path, config, session
+):
+    config = dataclasses.replace(config, corruption=1.0, train_error_every=1)
+    result = run(config, tmp_path, session)
+    assert np.isnan(result["train_error_real"])
+    assert 0 <= result["train_error_corrupted"] <= 1
+    dataset = runner.load_dataset(config, session)
+    logits = load_predictor(tmp_path)(dataset.test.inputs)
+    error = float((jnp.argmax(logits, axis=-1) != dataset.test.labels).mean())
+    assert error == pytest.approx(result["test_error_last"])
+
+
+def test_a_diverging_loss_stops_the_run_and_keeps_the_last_good_checkpoint(
+    tmp_path, config, session
+):
+    config = dataclasses.replace(
+        config, learning_rate=1e30, lr_drops=(), optimizer="sgd", epochs=4
+    )
+    with pytest.raises(RunError, match=r"not finite at step \d+; .*1e\+30") as error:
+        run(config, tmp_path, session)
+    step = int(str(error.value).split("at step ")[1].split(";")[0])
+    saved = [int(path.name) for path in (tmp_path / "checkpoints").iterdir()]
+    assert all(at <= step for at in saved)
+    assert RunDirectory(tmp_path).result() is None
+
+
+@pytest.mark.parametrize("mode", ["pmap", "shard_map"])
+def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(
+    tmp_path, config, mode
+):
+    session = Session(parallel=mode, report=print)
+    workdir = tmp_path / "run"
+    with pytest.raises(UsageError, match="batch_size of 12 examples"):
+        run(dataclasses.replace(config, batch_size=12), workdir, session)
+    with pytest.raises(UsageError, match="last batch .* of 4 .*drop_last"):
+        run(dataclasses.replace(config, train_examples=36), workdir, session)
+    assert not workdir.exists()
+    changed = dataclasses.replace(config, train_examples=36, drop_last=True, epochs=1)
+    run(changed, workdir, session)
+    assert [row["step"] for row in RunDirectory(workdir).rows()] == [2]
+
+
+def test_missing_data_leaves_no_run_behind(tmp_path, config, session, monkeypatch):
+    def missing(**_):
+        raise UsageError("put the file there")
+
+    monkeypatch.setitem(datasets.SOURCES, "mnist5k", missing)
+    with pytest.raises(UsageError, match="put the file there"):
+        run(config, tmp_path / "run", session)
+    assert not (tmp_path / "run").exists()
+
+
+@ORBAX
+def test_a_run_survives_the_loss_of_all_its_checkpoints(
+    tmp_path, config, session, lines
+):
+    whole = run(config, tmp_path, session)
+    (tmp_path / "result.json").unlink()
+    for path in (tmp_path / "checkpoints").rglob("d/*"):
+        path.write_bytes(b"")
+    again = run(config, tmp_path, session)
+    assert again["params_sha256"] == whole["params_sha256"]
+    assert any("damaged" in line for line in lines)
+    assert "no checkpoint can be read: starting anew" in lines
+    assert [row["step"] for row in RunDirectory(tmp_path).rows()] == [3, 6, 9]
+
+
+def test_a_network_that_cannot_read_the_data_is_refused_before_anything_is_written(
+    tmp_path, config, session
+):
+    changed = dataclasses.replace(
+        config, model="preact_resnet18", width=4, dataset="two_rings", corruption=0.0
+    )
+    with pytest.raises(UsageError, match=r"preact_resnet18 cannot read .* \(2,\)"):
+        run(changed, tmp_path / "run", session)
+    assert not (tmp_path / "run").exists()
