@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -70,7 +71,8 @@ class CheckpointStore:
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 args = ocp.args.StandardRestore(abstract)
-                return self._manager.restore(step, args=args)
+                state: Any = self._manager.restore(step, args=args)
+                return state
             except (ValueError, OSError, KeyError) as error:
                 reason = str(error).strip().split("\n")[0]
                 report(f"checkpoint of step {step} is damaged, using the one before")

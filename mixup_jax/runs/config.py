@@ -157,8 +157,9 @@ def config_from_json(content: dict[str, Any]) -> RunConfig:
     names = {field.name for field in dataclasses.fields(RunConfig)}
     if unknown_names := sorted(content.keys() - names):
         raise UsageError(f"config.json has unknown fields: {', '.join(unknown_names)}")
-    lr_drops = tuple(content.get("lr_drops", ()))
-    return RunConfig(**{**content, "lr_drops": lr_drops})
+    fields = dict(content)
+    fields["lr_drops"] = tuple(fields.get("lr_drops", ()))
+    return RunConfig(**fields)
 
 
 def _messages(build, *args) -> list[str]:

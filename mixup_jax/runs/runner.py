@@ -148,6 +148,7 @@ class _Run:
         self.root = jax.random.key(config.seed)
         self.inputs = placement.replicate(train.inputs)
         self.labels = placement.replicate(self.corruption.labels)
+        self.schedule = config.schedule(self.steps_per_epoch)
         self.best_error = math.inf
 
     def finish(self) -> Row:
@@ -194,7 +195,7 @@ class _Run:
         config = self.config
         return make_optimizer(
             config.optimizer,
-            config.schedule(self.steps_per_epoch),
+            self.schedule,
             momentum=config.momentum,
             nesterov=config.nesterov,
             weight_decay=config.weight_decay,
@@ -213,8 +214,8 @@ class _Run:
         evaluate = self._evaluators()
         checked = time.monotonic()
         with self.directory.tensorboard(step) as board:
-            for state in self._steps(state):
-                step += 1
+            for after in self._steps(state):
+                state, step = after, step + 1
                 progress.step(step, config.batch_size, state)
                 if time.monotonic() - checked > _SECONDS_BETWEEN_CHECKS:
                     self._check_finite(state)
@@ -267,7 +268,7 @@ class _Run:
     def _evaluators(self) -> dict[str, Evaluator]:
         network = self.config.network(self.dataset.num_classes)
         recipe = EvalRecipe(network, self._normalise, groups=2)
-        zero = np.int32(0)
+        zero = np.zeros((), np.int32)
         test = self.dataset.test
         groups = np.zeros(len(test.labels), np.int32)
         sets = {
@@ -298,7 +299,7 @@ class _Run:
             "train_loss": float(state.loss_sum) / int(state.seen),
             "test_loss": mean_loss(test),
             "test_error": error_rate(test),
-            "learning_rate": float(config.schedule(self.steps_per_epoch)(step - 1)),
+            "learning_rate": float(np.asarray(self.schedule(step - 1))),
             "examples_per_second": round(rate, 1),
             "time": round(time.time(), 3),
         }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 from jaxtyping import Array, Int, Shaped
@@ -29,19 +30,19 @@ from mixup_jax.types import Batch, Key, PyTree
 class TrainData(NamedTuple):
     """What a training step reads: the set, the epoch's order, the run's key."""
 
-    inputs: Shaped[Array, "N ..."]
-    labels: Int[Array, " N"]
-    order: Int[Array, " N"]
+    inputs: Shaped[Array | np.ndarray, "N ..."]
+    labels: Int[Array | np.ndarray, " N"]
+    order: Int[Array | np.ndarray, " N"]
     root: Key
 
 
 class EvalData(NamedTuple):
     """What an evaluation step reads; `group` splits the counts, from 0."""
 
-    inputs: Shaped[Array, "N ..."]
-    labels: Int[Array, " N"]
-    group: Int[Array, " N"]
-    start: Int[Array, ""]
+    inputs: Shaped[Array | np.ndarray, "N ..."]
+    labels: Int[Array | np.ndarray, " N"]
+    group: Int[Array | np.ndarray, " N"]
+    start: Int[Array | np.ndarray, ""]
 
 
 # Per-example keys and raw inputs to the network's inputs.

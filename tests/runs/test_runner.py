@@ -130,7 +130,7 @@ def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(
     workdir = tmp_path / "run"
     with pytest.raises(UsageError, match="batch_size of 12 examples"):
         run(dataclasses.replace(config, batch_size=12), workdir, session)
-    with pytest.raises(UsageError, match="last batch .* of 4 .*drop_last"):
+    with pytest.raises(UsageError, match=r"last batch .* of 4 .*drop_last"):
         run(dataclasses.replace(config, train_examples=36), workdir, session)
     assert not workdir.exists()
     changed = dataclasses.replace(config, train_examples=36, drop_last=True, epochs=1)
