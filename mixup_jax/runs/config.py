@@ -106,7 +106,8 @@ class RunConfig:
           inputs: Shape of one example; None for what the paper used the network on.
           num_classes: K.
         """
-        network = self.network(num_classes)
+        # Any axis name: options that exclude each other must show here.
+        network = self.network(num_classes, axis_name="devices")
         inputs = inputs or models.BUILDERS[self.model].inputs
         try:
             models.shapes(network, inputs)

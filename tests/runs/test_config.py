@@ -41,6 +41,11 @@ def test_all_problems_are_listed_together():
     assert len(str(error.value).split("\n")) == 4
 
 
+def test_options_that_exclude_each_other_are_refused():
+    with pytest.raises(UsageError, match="choose one"):
+        RunConfig(sync_batch_norm=True, ghost_batch_norm=32).validate()
+
+
 def test_the_defaults_are_valid_and_the_papers():
     config = RunConfig()
     config.validate()

@@ -100,7 +100,8 @@ def test_labels_are_corrupted_in_training_and_never_in_the_test_set(
 ):
     config = dataclasses.replace(config, corruption=1.0, train_error_every=1)
     result = run(config, tmp_path, session)
-    assert np.isnan(result["train_error_real"])
+    assert result["train_error_real"] is None
+    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
     assert 0 <= result["train_error_corrupted"] <= 1
     dataset = runner.load_dataset(config, session)
     logits = load_predictor(tmp_path)(dataset.test.inputs)
@@ -136,6 +137,15 @@ def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(
     changed = dataclasses.replace(config, train_examples=36, drop_last=True, epochs=1)
     run(changed, workdir, session)
     assert [row["step"] for row in RunDirectory(workdir).rows()] == [2]
+
+
+def test_ghost_groups_that_do_not_divide_a_devices_batch_are_refused(
+    tmp_path, config, session
+):
+    changed = dataclasses.replace(config, ghost_batch_norm=3)
+    with pytest.raises(UsageError, match=r"ghost_batch_norm 3 .* 2 examples"):
+        run(changed, tmp_path / "run", session)
+    assert not (tmp_path / "run").exists()
 
 
 def test_missing_data_leaves_no_run_behind(tmp_path, config, session, monkeypatch):

@@ -1,0 +1,154 @@
+"""The parts of a run, built from its config: data, network, step, evaluators."""
+
+import functools
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import optax
+
+from mixup_jax import models
+from mixup_jax.data.augment import augment, normalise
+from mixup_jax.data.corruption import corrupt_labels
+from mixup_jax.data.dataset import Dataset
+from mixup_jax.errors import UsageError
+from mixup_jax.randomness import Purpose, purpose_key
+from mixup_jax.runs.config import RunConfig
+from mixup_jax.training.loop import Evaluator, train_steps
+from mixup_jax.training.optimizer import make_optimizer
+from mixup_jax.training.placement import AXIS, Placement
+from mixup_jax.training.state import TrainState, initial_state
+from mixup_jax.training.step import (
+    EvalData,
+    EvalRecipe,
+    TrainData,
+    TrainRecipe,
+    eval_step,
+    train_step,
+)
+
+
+def check_batches(config: RunConfig, placement: Placement, examples: int) -> None:
+    """Raises UsageError unless every batch divides over devices and ghost groups."""
+    placement.check_divisible(config.batch_size, "batch_size")
+    if config.drop_last and 0 < examples < config.batch_size:
+        raise UsageError(
+            f"drop_last leaves nothing: {examples} training examples are fewer than "
+            f"batch_size {config.batch_size}"
+        )
+    rest = examples % config.batch_size
+    if rest and not config.drop_last:
+        try:
+            placement.check_divisible(rest, "the last batch of an epoch")
+        except UsageError as error:
+            raise UsageError(f"{error}, or set drop_last") from error
+    for size in (config.batch_size, 0 if config.drop_last else rest):
+        share = size // len(placement.devices)
+        if config.ghost_batch_norm and share % config.ghost_batch_norm:
+            raise UsageError(
+                f"ghost_batch_norm {config.ghost_batch_norm} does not divide the "
+                f"{share} examples of a device (of a batch of {size}); change one of "
+                "them, or set drop_last if it is the last batch"
+            )
+
+
+class Parts:
+    """What a run trains and evaluates with; the sets lie on the devices.
+
+    Attributes:
+      config: Valid for the data set, see `check_batches`.
+      dataset: On the host.
+      placement: Devices.
+      steps_per_epoch: The short last one included, unless it is dropped.
+      schedule: Learning rate as a function of the step.
+    """
+
+    def __init__(self, config: RunConfig, dataset: Dataset, placement: Placement):
+        self.config, self.dataset, self.placement = config, dataset, placement
+        train = dataset.train
+        self.steps_per_epoch = config.steps_per_epoch(len(train.labels))
+        self.schedule = config.schedule(self.steps_per_epoch)
+        self._root = jax.random.key(config.seed)
+        self._corruption = corrupt_labels(
+            train.labels,
+            config.corruption,
+            dataset.num_classes,
+            seed=config.corruption_seed,
+        )
+        self._inputs = placement.replicate(train.inputs)
+        self._labels = placement.replicate(self._corruption.labels)
+
+    def initial_state(self) -> TrainState:
+        """Returns the state before the first step, on one device."""
+        key = purpose_key(self._root, Purpose.INIT)
+        network = self.config.network(self.dataset.num_classes)
+        example = self.dataset.train.inputs.shape[1:]
+        variables = models.initialise(network, key, example)
+        return initial_state(variables, self._optimizer().init(variables["params"]))
+
+    def _optimizer(self) -> optax.GradientTransformation:
+        config = self.config
+        return make_optimizer(
+            config.optimizer,
+            self.schedule,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            weight_decay=config.weight_decay,
+        )
+
+    def steps(self, state: TrainState) -> Iterator[TrainState]:
+        """Trains from `state` to the end; see `train_steps` on donation."""
+        config = self.config
+        recipe = TrainRecipe(
+            config.network(self.dataset.num_classes, AXIS),
+            self._optimizer(),
+            self._prepare,
+            num_classes=self.dataset.num_classes,
+            batch_size=config.batch_size,
+            steps_per_epoch=self.steps_per_epoch,
+            alpha=config.alpha,
+        )
+        order = self.placement.replicate(np.zeros(len(self._labels), np.int32))
+        root = self.placement.replicate(self._root)
+        return train_steps(
+            functools.partial(train_step, recipe),
+            state,
+            TrainData(self._inputs, self._labels, order, root),
+            self.placement,
+            batch_size=config.batch_size,
+            steps_per_epoch=self.steps_per_epoch,
+            epochs=config.epochs,
+        )
+
+    def _prepare(self, keys, inputs):
+        if self.config.crop_pad or self.config.flip:
+            inputs = augment(
+                keys, inputs, pad=self.config.crop_pad, flip=self.config.flip
+            )
+        return self._normalise(inputs)
+
+    def _normalise(self, inputs):
+        return normalise(inputs, self.dataset.mean, self.dataset.std)
+
+    def evaluators(self) -> dict[str, Evaluator]:
+        """Returns those of "test" and "train"; group 1 has the corrupted labels."""
+        network = self.config.network(self.dataset.num_classes)
+        recipe = EvalRecipe(network, self._normalise, groups=2)
+        zero = np.zeros((), np.int32)
+        test = self.dataset.test
+        groups = np.zeros(len(test.labels), np.int32)
+        sets = {
+            "test": EvalData(test.inputs, test.labels, groups, zero),
+            "train": EvalData(
+                self._inputs, self._labels, self._corruption.mask.astype(np.int32), zero
+            ),
+        }
+        return {
+            name: Evaluator(
+                functools.partial(eval_step, recipe),
+                self.placement.replicate(data),
+                self.placement,
+                batch_size=self.config.eval_batch_size,
+            )
+            for name, data in sets.items()
+        }
