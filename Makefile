@@ -17,7 +17,7 @@ ifneq ($(shell command -v uv 2>/dev/null),)
   INSTALL := VIRTUAL_ENV=.venv uv pip install --quiet -c constraints.txt
 else
   VENV := $(PYTHON) -m venv .venv
-  INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+  INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 endif
 
 .PHONY: demo test check format clean
@@ -26,7 +26,7 @@ demo: .venv/demo.stamp
 	$(BIN)/python -m experiments.demo --workdir=$(DEMO)
 
 test: $(TEST_STAMP) check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=15
 
 check: $(TEST_STAMP)
 	$(BIN)/ruff format --check .
