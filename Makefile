@@ -1,5 +1,6 @@
 # make demo   ERM against mixup on real data, with pictures, in minutes
 # make test   everything that CI checks
+# make data   what the larger data sets need
 # Each sets up .venv by itself, once; needs only Python (3.11 or newer) and make.
 
 PYTHON ?= python3
@@ -20,10 +21,14 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 endif
 
-.PHONY: demo test check format clean
+.PRECIOUS: .venv/%.stamp
+.PHONY: demo data test check format clean
 
 demo: .venv/demo.stamp
 	$(BIN)/python -m experiments.demo --workdir=$(DEMO)
+
+# TensorFlow, which prepares Fashion-MNIST and CIFAR.
+data: .venv/data.stamp
 
 test: $(TEST_STAMP) check
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=15
@@ -43,11 +48,8 @@ clean:
 .venv/bin/python:
 	$(VENV)
 
-# A stamp is older than what it depends on only when the set-up must be done again.
-.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e '.[demo]'
-	@touch $@
-
-$(TEST_STAMP): pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e '.[$(EXTRAS)]'
+# demo.stamp stands for the extra `demo`, test-data.stamp for `test,data`; one is out
+# of date when the packages asked for have changed.
+.venv/%.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e '.[$(subst -,$(comma),$*)]'
 	@touch $@
