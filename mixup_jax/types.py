@@ -11,7 +11,7 @@ Shapes are written in signatures with jaxtyping. The letters:
 
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Float, Shaped
 
 PyTree = Any
 # A random key, typed (jax.random.key) or legacy (jax.random.PRNGKey).
@@ -23,6 +23,3 @@ class Batch(NamedTuple):
 
     inputs: Float[Array, "B ..."]
     targets: Float[Array, "B K"]
-
-
-Labels = Int[Array, " B"]

@@ -83,8 +83,6 @@ class RunConfig:
             problems.append(f"momentum must be from 0 to below 1, got {self.momentum}")
         if not 0 <= self.seed < 2**32:
             problems.append(f"seed must be from 0 to 2**32 - 1, got {self.seed}")
-        if self.drop_last and 0 < self.train_examples < self.batch_size:
-            problems.append("drop_last with fewer train_examples than batch_size")
         return problems + _messages(self.schedule, 1)
 
     def _wrong_names(self) -> list[str]:

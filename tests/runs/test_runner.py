@@ -133,6 +133,9 @@ def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(
         run(dataclasses.replace(config, batch_size=12), workdir, session)
     with pytest.raises(UsageError, match=r"last batch .* of 4 .*drop_last"):
         run(dataclasses.replace(config, train_examples=36), workdir, session)
+    with pytest.raises(UsageError, match="drop_last leaves nothing: 8 training"):
+        few = dataclasses.replace(config, train_examples=8, drop_last=True)
+        run(few, workdir, session)
     assert not workdir.exists()
     changed = dataclasses.replace(config, train_examples=36, drop_last=True, epochs=1)
     run(changed, workdir, session)
