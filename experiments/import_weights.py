@@ -5,7 +5,7 @@ r"""PyTorch weights for a network of the paper, and back.
   python -m experiments.import_weights --export \
     --model=resnet50 --input=resnet50.npz --output=resnet50.safetensors
 
-Reads .pth, .pt, .bin, .tar and .pt7 (tensors only: nothing in them is run) and
+Reads .pth, .pt, .bin, .tar, .pt7 and .t7 (tensors only: nothing in them is run) and
 .safetensors; writes .npz or .safetensors, which `mixup_jax.models.weights.load`
 reads. --option sets a field of the network, such as --option=width=4.
 """

@@ -80,7 +80,8 @@ def create(
     Args:
       name: A key of `BUILDERS`.
       num_classes: K, at least 1; None for the paper's, where it is one number.
-      dtype: Of the computation; parameters and logits are float32.
+      dtype: One of `layers.DTYPES`, of the computation; parameters and logits are
+        float32.
       init: A key of `layers.INITIALISATIONS`; None for that of the reference.
       axis_name: Mapped axis over which batch statistics are shared; None for none.
       ghost: Examples whose batch statistics are taken together; 0: all of a device.

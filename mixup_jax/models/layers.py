@@ -21,6 +21,8 @@ from mixup_jax.models.initialisation import (
 )
 from mixup_jax.models.normalisation import BatchNorm
 
+DTYPES = ("bfloat16", "float32", "float64")
+
 # Called with k and the input of stage k (the last k: what is pooled or classified);
 # what it returns goes on in its place.
 BeforeStage = Callable[[int, Array], Array]
@@ -43,7 +45,8 @@ class Layers:
     """Constructors of layers, called inside a module's compact method.
 
     Attributes:
-      dtype: Of the computation; parameters, statistics and logits stay float32.
+      dtype: One of `DTYPES`, of the computation; parameters, statistics and logits
+        stay float32.
       init: A key of `INITIALISATIONS`.
       axis_name: Mapped axis over which batch statistics are shared; None for none.
       ghost: Examples whose batch statistics are taken together; 0: all (of a device).
@@ -55,6 +58,8 @@ class Layers:
     ghost: int = 0
 
     def __post_init__(self):
+        if _name(self.dtype) not in DTYPES:
+            raise unknown("dtype", _name(self.dtype), DTYPES)
         if self.init not in INITIALISATIONS:
             raise unknown("initialisation", self.init, INITIALISATIONS)
         if self.ghost < 0:
@@ -142,3 +147,10 @@ class Layers:
             bias_init=init.dense_bias(x.shape[-1]),
             name=name,
         )(x)
+
+
+def _name(dtype: DTypeLike) -> str:
+    try:
+        return jnp.dtype(dtype).name
+    except TypeError:
+        return str(dtype)

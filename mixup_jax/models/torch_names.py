@@ -3,7 +3,8 @@
 Only names are taken from these sources: kuangliu/pytorch-cifar and
 facebookresearch/mixup-cifar10 (PreAct ResNet), szagoruyko/wide-residual-networks and
 xternalz/WideResNet-pytorch, andreasveit/densenet-pytorch, torchvision and timm
-(ResNet, ResNeXt), adiyoss/GCommandsPytorch, hongyi-zhang/mixup (GAN).
+(ResNet, ResNeXt), pytorchcv (WideResNet, DenseNet, ResNet, ResNeXt),
+adiyoss/GCommandsPytorch, hongyi-zhang/mixup (GAN).
 """
 
 import re
@@ -110,6 +111,44 @@ _VGG = Style(
 )
 
 
+def _pytorchcv(rules: Mapping[str, str | Callable[..., str]]) -> Style:
+    return Style({**rules, "norm": "features.post_activ.bn", "classifier": "output"})
+
+
+def _unit(stage: int, unit: int) -> str:
+    return f"features.stage{stage}.unit{unit}"
+
+
+_PYTORCHCV_WIDE_RESNET = _pytorchcv(
+    {
+        "stem": "features.init_block",
+        "stage#_block#/norm#": lambda s, b, n: f"{_unit(s, b)}.body.conv{n}.bn",
+        "stage#_block#/conv#": lambda s, b, n: f"{_unit(s, b)}.body.conv{n}.conv",
+        "stage#_block#/shortcut": lambda s, b: f"{_unit(s, b)}.identity_conv",
+    }
+)
+_PYTORCHCV_RESNET = _pytorchcv(
+    {
+        "stem": "features.init_block.conv.conv",
+        "stem_norm": "features.init_block.conv.bn",
+        "stage#_block#/norm#": lambda s, b, n: f"{_unit(s, b)}.body.conv{n}.bn",
+        "stage#_block#/conv#": lambda s, b, n: f"{_unit(s, b)}.body.conv{n}.conv",
+        "stage#_block#/shortcut": lambda s, b: f"{_unit(s, b)}.identity_conv.conv",
+        "stage#_block#/shortcut_norm": lambda s, b: f"{_unit(s, b)}.identity_conv.bn",
+    }
+)
+_PYTORCHCV_DENSENET = _pytorchcv(
+    {
+        "stem": "features.init_block",
+        "stage#_layer#/norm#": lambda s, b, n: f"{_unit(s, b)}.conv{n}.bn",
+        "stage#_layer#/conv#": lambda s, b, n: f"{_unit(s, b)}.conv{n}.conv",
+        # A transition opens the later stage there.
+        "transition#_norm": lambda s: f"features.stage{s + 1}.trans{s + 1}.conv.bn",
+        "transition#_conv": lambda s: f"features.stage{s + 1}.trans{s + 1}.conv.conv",
+    }
+)
+
+
 def _sequential(prefix: str, depth: int) -> Style:
     return Style(
         {
@@ -125,11 +164,15 @@ def styles(network: nn.Module) -> dict[str, Style]:
         case PreActResNet():
             return {"pytorch-cifar": _PREACT}
         case WideResNet():
-            return {"xternalz": _XTERNALZ, "szagoruyko": _SZAGORUYKO}
+            return {
+                "xternalz": _XTERNALZ,
+                "szagoruyko": _SZAGORUYKO,
+                "pytorchcv": _PYTORCHCV_WIDE_RESNET,
+            }
         case DenseNet():
-            return {"veit": _VEIT}
+            return {"veit": _VEIT, "pytorchcv": _PYTORCHCV_DENSENET}
         case ResNet():
-            return {"torchvision": _TORCHVISION}
+            return {"torchvision": _TORCHVISION, "pytorchcv": _PYTORCHCV_RESNET}
         case SpeechLeNet():
             return {"gcommands": _LENET}
         case SpeechVGG():

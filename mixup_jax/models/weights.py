@@ -18,7 +18,7 @@ from mixup_jax.types import PyTree
 
 # What training scripts put a state dict under, beside epochs and optimiser states.
 _WRAPPERS = ("state_dict", "net", "model", "params")
-_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".pt7")
+_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".pt7", ".t7")
 _OWN_SUFFIXES = (".npz", ".safetensors")
 
 
@@ -26,7 +26,7 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
     """Returns the tensors of a PyTorch state dict in a file.
 
     Args:
-      path: A file of PyTorch (.pth, .pt, .bin, .tar, .pt7) or .safetensors.
+      path: A file of PyTorch (.pth, .pt, .bin, .tar, .pt7, .t7) or .safetensors.
 
     Raises:
       UsageError: If the file is missing, of another kind, or more than tensors.
@@ -44,7 +44,7 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
     except Exception as error:  # pickle, zip and torch each raise their own
         raise UsageError(
             f"{path} holds more than tensors, or is damaged; save the network's "
-            f"state_dict() alone. PyTorch says: {str(error).splitlines()[0]}"
+            f"state_dict() alone. PyTorch says: {_reason(error)}"
         ) from error
     return {
         name: tensor.detach().to(torch.float32).numpy()
@@ -124,10 +124,18 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
+def _reason(error: Exception) -> str:
+    # Around its reason PyTorch tells how to run what is in the file.
+    reason = str(error).rpartition("WeightsUnpickler error: ")[2].strip()
+    return reason.partition(". Please ")[0].partition("\n")[0]
+
+
 def _unwrap(content: Any, path: Path) -> Mapping[str, Any]:
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            return content[wrapper]
+            # wide-residual-networks of 2017 keeps the batch statistics apart.
+            stats = content.get("stats") if wrapper == "params" else None
+            return {**content[wrapper], **(stats if isinstance(stats, Mapping) else {})}
     if not isinstance(content, Mapping):
         raise UsageError(f"{path} holds a {type(content).__name__}, not a state dict")
     return content

@@ -178,14 +178,17 @@ def quickly(function, *args):
     return compiled_quickly(function, *args)(*args)
 
 
-def jax_step(network, variables, x, targets, **kwargs) -> Step:
+def thoroughly(function, *args):
+    """Compiles for speed: a whole network runs longer than it compiles."""
+    return jax.jit(function)(*args)
+
+
+def jax_step(network, variables, x, targets, run=quickly) -> Step:
     params, stats = variables["params"], variables.get("batch_stats", {})
 
     def loss_fn(params):
         state = {"params": params, "batch_stats": stats}
-        logits, updated = network.apply(
-            state, x, train=True, mutable=["batch_stats"], **kwargs
-        )
+        logits, updated = network.apply(state, x, train=True, mutable=["batch_stats"])
         return optax.softmax_cross_entropy(logits, targets).mean(), updated
 
     def both(params):
@@ -194,7 +197,7 @@ def jax_step(network, variables, x, targets, **kwargs) -> Step:
             loss_fn, has_aux=True
         )(params)
 
-    logits, ((loss, updated), gradients) = quickly(both, params)
+    logits, ((loss, updated), gradients) = run(both, params)
     named = convert.to_torch(network, {"params": gradients, **updated})
     statistics = {k: v for k, v in named.items() if "running" in k}
     gradients = {k: v for k, v in named.items() if "running" not in k}
@@ -252,6 +255,12 @@ def compare(
         theirs, x, targets = theirs.double(), x.astype("d"), targets.astype("d")
         variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
     return differences(
-        jax_step(ours, variables, jnp.asarray(x), jnp.asarray(targets)),
+        jax_step(
+            ours,
+            variables,
+            jnp.asarray(x),
+            jnp.asarray(targets),
+            run=thoroughly if double else quickly,
+        ),
         torch_step(theirs, x, targets),
     )

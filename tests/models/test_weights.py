@@ -72,6 +72,19 @@ def test_checkpoints_of_pytorch_are_read(wrapper, tmp_path, variables):
     jax.tree.map(np.testing.assert_array_equal, back, variables)
 
 
+def test_statistics_kept_apart_are_read_with_the_parameters(tmp_path):
+    torch = pytest.importorskip("torch")
+    # As wide-residual-networks of 2017 saves them.
+    params, stats = {"conv0": torch.ones(2)}, {"bn.running_mean": torch.zeros(3)}
+    content = {"params": params, "stats": stats, "optimizer": {}, "epoch": 3}
+    torch.save(content, tmp_path / "model.pt7")
+    read = weights.read_torch(tmp_path / "model.pt7")
+    assert {name: tensor.shape for name, tensor in read.items()} == {
+        "conv0": (2,),
+        "bn.running_mean": (3,),
+    }
+
+
 def test_half_precision_is_read_as_float32(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save({"x": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "half.pth")
@@ -87,8 +100,10 @@ def test_a_file_that_runs_code_is_refused(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     torch.save({"x": _Trap()}, tmp_path / "trap.pth")
-    with pytest.raises(UsageError, match="more than tensors"):
+    with pytest.raises(UsageError, match="more than tensors") as caught:
         weights.read_torch(tmp_path / "trap.pth")
+    # PyTorch's own message goes on to tell how to run it nevertheless.
+    assert str(caught.value).endswith("open was not an allowed global by default")
     assert not (tmp_path / "trap-was-sprung").exists()
 
 
