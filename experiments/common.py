@@ -37,6 +37,7 @@ _SMOKE: dict[str, Any] = {
     "eval_batch_size": 32,
     "epochs": 2,
     "lr_drops": (1,),
+    "neighbours": 8,
 }
 
 

@@ -7,6 +7,16 @@ from typing import Any
 _TABLES = json.loads(Path(__file__).with_name("paper_tables.json").read_text())
 
 
+def table5(row: str) -> dict[str, Any]:
+    """Returns the paper's test errors in a row of table 5, for both weight decays.
+
+    Args:
+      row: As `experiments.ablation.VICINITIES` names it.
+    """
+    (found,) = (entry for entry in _TABLES["table5"] if entry["row"] == row)
+    return found
+
+
 def table2(*, corruption: float, method: str) -> dict[str, Any]:
     """Returns the paper's best row of table 2 for a share of wrong labels.
 

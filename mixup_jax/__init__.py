@@ -2,6 +2,7 @@
 
 The functions below are pure and work in any JAX training loop. Around them:
 
+  vicinity     every way of making virtual examples
   models       the paper's networks
   data         its data sets, in device memory
   training     steps, optimizers, devices
@@ -10,25 +11,78 @@ The functions below are pure and work in any JAX training loop. Around them:
 """
 
 from mixup_jax.losses import soft_cross_entropy, two_target_cross_entropy
-from mixup_jax.mixing import (
+from mixup_jax.vicinity.cutmix import (
+    CutMixing,
+    apply_cutmix,
+    apply_switched,
+    cutmix,
+    draw_cutmix,
+    sample_boxes,
+    switch,
+)
+from mixup_jax.vicinity.exchange import apply_mixing_across
+from mixup_jax.vicinity.gan import mix_real_with_fake, mix_shuffled, shuffle_together
+from mixup_jax.vicinity.mix import (
     Mixing,
     apply_mixing,
     blend,
+    combine,
     draw_mixing,
     mixup,
-    sample_lambda,
-    sample_partners,
 )
+from mixup_jax.vicinity.neighbours import (
+    Neighbours,
+    nearest_neighbours,
+    sample_neighbours,
+)
+from mixup_jax.vicinity.noise import gaussian_noise
+from mixup_jax.vicinity.pairing import (
+    sample_class_partners,
+    sample_matching,
+    sample_partners,
+    sample_partners_by_distance,
+)
+from mixup_jax.vicinity.sequences import mix_sequences
+from mixup_jax.vicinity.targets import closer, closest, mix_loss, smooth_labels
+from mixup_jax.vicinity.vicinity import Vicinity
+from mixup_jax.vicinity.weights import pair_lambda, sample_dirichlet, sample_lambda
 
 __all__ = [
+    "CutMixing",
     "Mixing",
+    "Neighbours",
+    "Vicinity",
+    "apply_cutmix",
     "apply_mixing",
+    "apply_mixing_across",
+    "apply_switched",
     "blend",
+    "closer",
+    "closest",
+    "combine",
+    "cutmix",
+    "draw_cutmix",
     "draw_mixing",
+    "gaussian_noise",
+    "mix_loss",
+    "mix_real_with_fake",
+    "mix_sequences",
+    "mix_shuffled",
     "mixup",
+    "nearest_neighbours",
+    "pair_lambda",
+    "sample_boxes",
+    "sample_class_partners",
+    "sample_dirichlet",
     "sample_lambda",
+    "sample_matching",
+    "sample_neighbours",
     "sample_partners",
+    "sample_partners_by_distance",
+    "shuffle_together",
+    "smooth_labels",
     "soft_cross_entropy",
+    "switch",
     "two_target_cross_entropy",
 ]
 __version__ = "0.1.0"

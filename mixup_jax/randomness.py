@@ -20,6 +20,7 @@ class Purpose(enum.IntEnum):
     AUGMENT = 2
     MIX = 3
     DROPOUT = 4
+    NOISE = 5
 
 
 def purpose_key(root: Key, purpose: Purpose, step: int | Int[Array, ""] = 0) -> Key:

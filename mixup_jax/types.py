@@ -6,7 +6,11 @@ Shapes are written in signatures with jaxtyping. The letters:
   N  examples in a data set
   H W C  height, width, channels of an image; images are NHWC throughout
   K  classes
+  k  examples in a mixture; neighbours of an example
   D  devices
+  b  examples on one device, where B is all of them
+  T E  places and features of a sequence
+  M d m  members of a group, features of an example, rows of a block
 """
 
 from typing import Any, NamedTuple

@@ -68,10 +68,7 @@ def load(
         the folder cannot be written to.
     """
     source = _SOURCES[name]
-    root = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    if "://" in root:
-        raise UsageError(f"data_dir must be a local folder, got {root}")
-    folder = Path(root).expanduser() / name
+    folder = array_cache.folder(name, data_dir)
     manual = Path(manual_dir).expanduser() if manual_dir else None
     arrays = array_cache.restore(folder / CACHE_NAME, name)
     if arrays is None:

@@ -9,6 +9,7 @@ import flax.linen as nn
 from mixup_jax import models
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.training import optimizer
+from mixup_jax.vicinity.vicinity import Vicinity
 
 DTYPES = ("float32", "bfloat16")
 
@@ -18,8 +19,10 @@ def _field(default: Any, help: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Vicinity):
     """One run. The defaults are the paper's CIFAR-10 setting with ERM (section 3.2).
+
+    The fields of `Vicinity` are fields of the run too: each has its flag.
 
     Two runs with equal configs end in equal parameters, whatever the wrapper or the
     directories; batch statistics are per device unless `sync_batch_norm`.
@@ -44,7 +47,6 @@ class RunConfig:
     ghost_batch_norm: int = _field(
         0, "or over groups of so many examples; 0: no groups"
     )
-    alpha: float = _field(0.0, "lambda ~ Beta(alpha, alpha); 0: ERM")
     epochs: int = _field(200, "passes over the training set")
     batch_size: int = _field(128, "examples per step, over all devices")
     drop_last: bool = _field(False, "leave out the short last batch of an epoch")
@@ -64,11 +66,21 @@ class RunConfig:
 
     def validate(self) -> None:
         """Raises one UsageError that lists everything wrong with this config."""
-        problems = [*self._wrong_numbers(), *self._wrong_names()]
+        problems = [
+            *self.vicinity.problems(),
+            *self._wrong_run_numbers(),
+            *self._wrong_names(),
+        ]
         if problems:
             raise UsageError("\n".join(problems))
 
-    def _wrong_numbers(self) -> list[str]:
+    @property
+    def vicinity(self) -> Vicinity:
+        """How virtual examples are made."""
+        fields = dataclasses.fields(Vicinity)
+        return Vicinity(**{field.name: getattr(self, field.name) for field in fields})
+
+    def _wrong_run_numbers(self) -> list[str]:
         at_least = {
             name: 1 for name in ("epochs", "batch_size", "eval_batch_size")
         } | dict.fromkeys(_COUNTS, 0)
@@ -115,6 +127,11 @@ class RunConfig:
             raise UsageError(
                 f"{self.model} cannot read examples of shape {inputs}: {error}"
             ) from error
+        stages = getattr(network, "num_stages", 0)
+        if self.mixes and self.stage > stages:
+            raise UsageError(
+                f"mix_at {self.mix_at}: {self.model} has stages 1 to {stages}"
+            )
 
     def network(self, num_classes: int, axis_name: str | None = None) -> nn.Module:
         """Returns the network, sized as this config says."""
@@ -146,7 +163,7 @@ class RunConfig:
 
 
 _COUNTS = (
-    "alpha crop_pad depth ghost_batch_norm learning_rate lr_delay lr_factor "
+    "crop_pad depth ghost_batch_norm learning_rate lr_delay lr_factor "
     "test_examples train_error_every train_examples weight_decay width"
 ).split()
 

@@ -11,6 +11,7 @@ from mixup_jax import models
 from mixup_jax.data.augment import augment, normalise
 from mixup_jax.data.corruption import corrupt_labels
 from mixup_jax.data.dataset import Dataset
+from mixup_jax.data.neighbour_cache import cached_neighbours
 from mixup_jax.errors import UsageError
 from mixup_jax.randomness import Purpose, purpose_key
 from mixup_jax.runs.config import RunConfig
@@ -26,6 +27,7 @@ from mixup_jax.training.step import (
     eval_step,
     train_step,
 )
+from mixup_jax.vicinity.neighbours import Neighbours
 
 
 def check_batches(config: RunConfig, placement: Placement, examples: int) -> None:
@@ -52,6 +54,21 @@ def check_batches(config: RunConfig, placement: Placement, examples: int) -> Non
             )
 
 
+def check_vicinity(config: RunConfig, dataset: Dataset) -> None:
+    """Raises UsageError unless the data can be mixed as the config says."""
+    examples, shape = len(dataset.train.labels), dataset.train.inputs.shape[1:]
+    if config.needs_neighbours and config.neighbours >= examples:
+        raise UsageError(
+            f"neighbours must be fewer than the {examples} training examples, got "
+            f"{config.neighbours}"
+        )
+    if config.cutmix_probability and len(shape) != 3:
+        raise UsageError(
+            f"CutMix needs images [height, width, channels], and an example of "
+            f"{dataset.name} has shape {shape}; set cutmix_probability to 0"
+        )
+
+
 class Parts:
     """What a run trains and evaluates with; the sets lie on the devices.
 
@@ -63,7 +80,14 @@ class Parts:
       schedule: Learning rate as a function of the step.
     """
 
-    def __init__(self, config: RunConfig, dataset: Dataset, placement: Placement):
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        placement: Placement,
+        *,
+        data_dir: str | None = None,
+    ):
         self.config, self.dataset, self.placement = config, dataset, placement
         train = dataset.train
         self.steps_per_epoch = config.steps_per_epoch(len(train.labels))
@@ -77,6 +101,19 @@ class Parts:
         )
         self._inputs = placement.replicate(train.inputs)
         self._labels = placement.replicate(self._corruption.labels)
+        self._neighbours = self._find_neighbours(data_dir)
+
+    def _find_neighbours(self, data_dir: str | None) -> Neighbours | None:
+        config = self.config
+        if not config.needs_neighbours:
+            return None
+        same_class = config.pairing.startswith("same_class")
+        return cached_neighbours(
+            self.dataset,
+            config.neighbours,
+            labels=self._corruption.labels if same_class else None,
+            data_dir=data_dir,
+        )
 
     def initial_state(self) -> TrainState:
         """Returns the state before the first step, on one device."""
@@ -106,14 +143,17 @@ class Parts:
             num_classes=self.dataset.num_classes,
             batch_size=config.batch_size,
             steps_per_epoch=self.steps_per_epoch,
-            alpha=config.alpha,
+            epochs=config.epochs,
+            vicinity=config.vicinity,
         )
         order = self.placement.replicate(np.zeros(len(self._labels), np.int32))
-        root = self.placement.replicate(self._root)
+        rest = self.placement.replicate(
+            (self._root, np.float32(config.alpha), self._neighbours)
+        )
         return train_steps(
             functools.partial(train_step, recipe),
             state,
-            TrainData(self._inputs, self._labels, order, root),
+            TrainData(self._inputs, self._labels, order, *rest),
             self.placement,
             batch_size=config.batch_size,
             steps_per_epoch=self.steps_per_epoch,

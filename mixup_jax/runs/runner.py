@@ -18,7 +18,7 @@ from mixup_jax.runs.config import RunConfig
 from mixup_jax.runs.directory import Row, RunDirectory, open_directory
 from mixup_jax.runs.environment import environment
 from mixup_jax.runs.interrupt import Interrupted, StopRequest, stop_requests
-from mixup_jax.runs.parts import Parts, check_batches
+from mixup_jax.runs.parts import Parts, check_batches, check_vicinity
 from mixup_jax.runs.progress import Progress
 from mixup_jax.training.loop import Evaluator
 from mixup_jax.training.placement import Placement
@@ -78,12 +78,14 @@ def run(config: RunConfig, workdir: str | os.PathLike, session: Session) -> Row:
     # Data first: a missing file must not leave an empty run behind.
     dataset = load_dataset(config, session)
     check_batches(config, placement, len(dataset.train.labels))
+    check_vicinity(config, dataset)
     config.check_network(dataset.train.inputs.shape[1:], dataset.num_classes)
     directory = open_directory(workdir, config, environment())
     if result := directory.result():
         session.report(f"already finished: {directory.path / 'result.json'}")
         return result
-    return _Run(Parts(config, dataset, placement), directory, session).finish()
+    parts = Parts(config, dataset, placement, data_dir=session.data_dir)
+    return _Run(parts, directory, session).finish()
 
 
 def load_dataset(config: RunConfig, session: Session) -> Dataset:

@@ -16,24 +16,32 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Int, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
 from mixup_jax.evaluation.classification import Sums, error_sums
 from mixup_jax.losses import soft_cross_entropy
-from mixup_jax.mixing import blend, draw_mixing
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
 from mixup_jax.training.placement import AXIS
 from mixup_jax.training.state import TrainState
+from mixup_jax.training.vicinal import BeforeStage, Place, vicinal_batch
 from mixup_jax.types import Batch, Key, PyTree
+from mixup_jax.vicinity.neighbours import Neighbours
+from mixup_jax.vicinity.vicinity import Vicinity
 
 
 class TrainData(NamedTuple):
-    """What a training step reads: the set, the epoch's order, the run's key."""
+    """What a training step reads: the set, the epoch's order, the run's key.
+
+    `alpha` is traced, so that one compiled step serves every strength of mixing;
+    `neighbours` is there where partners are drawn from them.
+    """
 
     inputs: Shaped[Array | np.ndarray, "N ..."]
     labels: Int[Array | np.ndarray, " N"]
     order: Int[Array | np.ndarray, " N"]
     root: Key
+    alpha: Float[Array | np.ndarray, ""]
+    neighbours: Neighbours | None = None
 
 
 class EvalData(NamedTuple):
@@ -62,7 +70,9 @@ class TrainRecipe:
       num_classes: K.
       batch_size: Global, of all batches but perhaps the last of an epoch.
       steps_per_epoch: Steps in an epoch.
-      alpha: Mixing strength; 0 trains on the examples themselves (ERM).
+      epochs: Of the run.
+      vicinity: Of the virtual examples; its alpha only says whether there is mixing,
+        the strength is `TrainData.alpha`.
     """
 
     network: nn.Module
@@ -71,7 +81,8 @@ class TrainRecipe:
     num_classes: int
     batch_size: int
     steps_per_epoch: int
-    alpha: float
+    epochs: int
+    vicinity: Vicinity
 
 
 def train_step(
@@ -81,7 +92,7 @@ def train_step(
     size = positions.shape[0] * lax.axis_size(AXIS)
     start = state.step % recipe.steps_per_epoch * recipe.batch_size
     indices = lax.dynamic_slice_in_dim(data.order, start, size)
-    batch = _vicinal_batch(recipe, data, state.step, indices, positions)
+    batch, before_stage = virtual_examples(recipe, data, state.step, indices, positions)
     dropout_key = purpose_key(data.root, Purpose.DROPOUT, state.step)
 
     def loss_of(params):
@@ -90,6 +101,7 @@ def train_step(
             batch.inputs,
             train=True,
             dropout_keys=example_keys(dropout_key, indices[positions]),
+            before_stage=before_stage,
             mutable=["batch_stats"],
         )
         loss = soft_cross_entropy(logits, batch.targets).mean()
@@ -105,22 +117,22 @@ def train_step(
     )
 
 
-def _vicinal_batch(
+def virtual_examples(
     recipe: TrainRecipe, data: TrainData, step: Array, indices: Array, positions: Array
-) -> Batch:
-    batch = _load(recipe, data, indices[positions], step)
-    if recipe.alpha == 0:
-        return batch
-    key = purpose_key(data.root, Purpose.MIX, step)
-    mixing = draw_mixing(key, len(indices), alpha=recipe.alpha)
-    partners = _load(recipe, data, indices[mixing.partner[positions]], step)
-    return blend(batch, partners, mixing.lam)
+) -> tuple[Batch, BeforeStage | None]:
+    """Returns this device's share of a step's batch; see `vicinal_batch`."""
+    key = purpose_key(data.root, Purpose.AUGMENT, step)
 
+    def load(rows: Array) -> Batch:
+        targets = jax.nn.one_hot(data.labels[rows], recipe.num_classes)
+        return Batch(
+            recipe.prepare(example_keys(key, rows), data.inputs[rows]), targets
+        )
 
-def _load(recipe: TrainRecipe, data: TrainData, indices: Array, step: Array) -> Batch:
-    keys = example_keys(purpose_key(data.root, Purpose.AUGMENT, step), indices)
-    targets = jax.nn.one_hot(data.labels[indices], recipe.num_classes)
-    return Batch(recipe.prepare(keys, data.inputs[indices]), targets)
+    epoch = step / recipe.steps_per_epoch
+    place = Place(step, epoch, indices, positions)
+    alpha = recipe.vicinity.alpha_at(data.alpha, epoch, recipe.epochs)
+    return vicinal_batch(recipe.vicinity, load, data, place, alpha)
 
 
 def _advance(

@@ -5,83 +5,102 @@
 to inputs, targets, latent features or anything else with a leading batch axis.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from mixup_jax.types import Key, PyTree
+from mixup_jax.vicinity.pairing import sample_matching, sample_partners
+from mixup_jax.vicinity.weights import pair_lambda, sample_dirichlet, sample_lambda
+
+LAM_PER = ("batch", "pair", "example")
 
 
 class Mixing(NamedTuple):
-    """One draw: the share `lam` of each example, and the index of its partner."""
+    """One draw: who is mixed with whom, and in which shares.
+
+    Attributes:
+      lam: Share of the example itself, [] or [B]; its partner has 1 - lam. Of k > 2
+        examples: the shares of the example and of each partner, [k] or [k, B].
+      partner: Row of each example's partner, [B]; of k > 2: [k - 1, B].
+    """
 
     lam: Float[Array, "*shape"]
-    partner: Int[Array, " B"]
+    partner: Int[Array, "*others B"]
+
+    @property
+    def batch_size(self) -> int:
+        """Examples in the batch."""
+        return self.partner.shape[-1]
 
 
-def sample_lambda(
-    key: Key, alpha: ArrayLike, shape: tuple[int, ...] = ()
-) -> Float[Array, "*shape"]:
-    """Draws the share of the first example, lambda ~ Beta(alpha, alpha).
-
-    Args:
-      key: Consumed here; do not use it again.
-      alpha: Interpolation strength, at least 0; a number, or an array that broadcasts
-        against `shape`. May be traced, so that one compiled program serves any alpha.
-        At 0 the Beta has no density and the draw is exactly 1, which is plain ERM; at
-        infinity it is exactly 1/2.
-      shape: Shape of the draw: `()` for one lambda per batch (the paper).
-
-    Returns:
-      float32 in [0, 1], also where the caller computes in bfloat16: a Beta drawn in
-      bfloat16 at alpha = 0.2 is exactly 0 or 1 in one draw of six. A traced alpha
-      that is negative or NaN gives NaN.
-
-    Raises:
-      ValueError: If a concrete alpha is negative or NaN.
-
-    Source: Zhang et al. (2018), section 2, arXiv:1710.09412.
-    """
-    if not isinstance(alpha, jax.core.Tracer) and not np.all(np.asarray(alpha) >= 0):
-        raise ValueError(f"alpha must be a number of at least 0, got {alpha}")
-    concentration = jnp.asarray(alpha, jnp.float32)
-    shape = jnp.broadcast_shapes(shape, concentration.shape)
-    regular = (concentration > 0) & jnp.isfinite(concentration)
-    # The untaken branch of a where is computed too, and JAX's Beta is NaN at 0.
-    safe = jnp.where(regular, concentration, 1.0)
-    draw = jax.random.beta(key, safe, safe, shape, dtype=jnp.float32)
-    limit = jnp.where(
-        concentration == 0, 1.0, jnp.where(jnp.isposinf(concentration), 0.5, jnp.nan)
-    )
-    return jnp.where(regular, draw, limit)
+def shares(mixing: Mixing) -> list[Float[Array, "*B"]]:
+    """Returns the shares of the example itself and of each partner, [] or [B]."""
+    if mixing.partner.ndim == 1:
+        return [mixing.lam, 1 - mixing.lam]
+    return list(mixing.lam)
 
 
-def sample_partners(key: Key, batch_size: int) -> Int[Array, " B"]:
-    """Draws each example's partner: a random permutation, self-pairs included.
-
-    Source: the reference implementation shuffles the minibatch (paper, section 2).
-    """
-    return jax.random.permutation(key, batch_size)
+def sources(mixing: Mixing) -> list[Int[Array, " B"]]:
+    """Returns the rows of the partners, one array for each."""
+    return [mixing.partner] if mixing.partner.ndim == 1 else list(mixing.partner)
 
 
-def draw_mixing(key: Key, batch_size: int, *, alpha: ArrayLike) -> Mixing:
-    """Draws one lambda and the partners of a batch, to be applied as often as needed.
+def partner_trees(mixing: Mixing, tree: PyTree) -> list[PyTree]:
+    """Returns the partners' rows of every leaf, one tree for each partner."""
+    return [
+        jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf)[rows], tree)
+        for rows in sources(mixing)
+    ]
+
+
+def draw_mixing(
+    key: Key,
+    batch_size: int,
+    *,
+    alpha: ArrayLike,
+    lam_per: str = "batch",
+    examples: int = 2,
+    probability: ArrayLike = 1.0,
+) -> Mixing:
+    """Draws lambda and random partners of a batch, to be applied as often as needed.
+
+    Other pairings and other laws of lambda: `Mixing(lam, partner)` of what you like.
 
     Args:
       key: Consumed here.
       batch_size: Examples in the batch, at least 1; odd sizes are as good as even ones.
       alpha: See `sample_lambda`.
+      lam_per: "batch", one lambda for all (the paper); "example", one for each; "pair",
+        where partners are drawn as a matching and share one lambda.
+      examples: k, how many are mixed into one; more than 2 with Dirichlet shares.
+      probability: Chance that a batch, pair or example is mixed at all.
 
     Returns:
-      lam [] and partner [B].
+      lam [] or [B] and partner [B]; with k > 2, lam [k] or [k, B], partner [k - 1, B].
+
+    Raises:
+      ValueError: If an option is out of range, or k > 2 is asked for per pair.
     """
+    if lam_per not in LAM_PER:
+        raise ValueError(f"lam_per must be one of {LAM_PER}, got {lam_per!r}")
     lam_key, partner_key = jax.random.split(key)
-    lam = sample_lambda(lam_key, alpha)
-    return Mixing(lam, sample_partners(partner_key, batch_size))
+    shape = () if lam_per == "batch" else (batch_size,)
+    if examples != 2:
+        if lam_per == "pair":
+            raise ValueError(f"a pair has 2 examples, not {examples}")
+        lam = sample_dirichlet(lam_key, alpha, examples, shape, probability=probability)
+        keys = jax.random.split(partner_key, examples - 1)
+        return Mixing(lam, jax.vmap(sample_partners, (0, None))(keys, batch_size))
+    lam = sample_lambda(lam_key, alpha, shape, probability=probability)
+    if lam_per != "pair":
+        return Mixing(lam, sample_partners(partner_key, batch_size))
+    partner = sample_matching(partner_key, batch_size)
+    return Mixing(pair_lambda(lam, partner), partner)
 
 
 def blend(first: PyTree, other: PyTree, lam: Float[Array, "*shape"]) -> PyTree:
@@ -90,15 +109,30 @@ def blend(first: PyTree, other: PyTree, lam: Float[Array, "*shape"]) -> PyTree:
     Args:
       first: Any pytree of floating-point arrays, each [B, ...].
       other: The partners' values, of the same structure and shapes.
-      lam: [] or [B]; applied in at least float32 whatever the leaves' dtype.
+      lam: [] or [B], or a mask with more of the leading axes, such as [B, H, W];
+        applied in at least float32 whatever the leaves' dtype.
 
     Raises:
       ValueError: If a leaf is not floating-point, or the shapes differ.
     """
+    return combine([first, other], [lam, 1 - lam])
+
+
+def combine(
+    trees: Sequence[PyTree], weights: Sequence[Float[Array, "*shape"]]
+) -> PyTree:
+    """Returns the weighted sum of trees, leaf by leaf, in the first one's dtypes.
+
+    Args:
+      trees: Pytrees of floating-point arrays, all of the same structure and shapes.
+      weights: One for each; see `blend`.
+
+    Raises:
+      ValueError: See `blend`.
+    """
     return jax.tree_util.tree_map_with_path(
-        lambda path, a, b: _blend_leaf(jax.tree_util.keystr(path), a, b, lam),
-        first,
-        other,
+        lambda path, *leaves: _weighted(jax.tree_util.keystr(path), leaves, weights),
+        *trees,
     )
 
 
@@ -106,7 +140,7 @@ def apply_mixing(mixing: Mixing, tree: PyTree) -> PyTree:
     """Mixes each row of every leaf with its partner's row.
 
     Args:
-      mixing: From `draw_mixing`.
+      mixing: From `draw_mixing`, or of your own pairing and weights.
       tree: Any pytree of floating-point arrays, each [B, ...]: inputs, one-hot
         targets, latent features, or a whole batch of them.
 
@@ -116,9 +150,8 @@ def apply_mixing(mixing: Mixing, tree: PyTree) -> PyTree:
     Raises:
       ValueError: If a leaf is not floating-point, or its leading axis is not B.
     """
-    _check_batch(tree, len(mixing.partner))
-    partners = jax.tree.map(lambda leaf: jnp.asarray(leaf)[mixing.partner], tree)
-    return blend(tree, partners, mixing.lam)
+    _check_batch(tree, mixing.batch_size)
+    return combine([tree, *partner_trees(mixing, tree)], shares(mixing))
 
 
 def mixup(key: Key, batch: PyTree, *, alpha: ArrayLike) -> PyTree:
@@ -167,15 +200,19 @@ def _check_dtype(name: str, leaf: ArrayLike) -> None:
         )
 
 
-def _blend_leaf(name: str, first: ArrayLike, other: ArrayLike, lam: Array) -> Array:
-    _check_dtype(name, first)
-    if jnp.shape(first) != jnp.shape(other):
-        raise ValueError(
-            f"leaf{name}: shapes differ, {jnp.shape(first)} and {jnp.shape(other)}"
-        )
-    dtype = jnp.result_type(first)
+def _weighted(name: str, leaves: Sequence, weights: Sequence[Array]) -> Array:
+    for leaf in leaves:
+        _check_dtype(name, leaf)
+        if jnp.shape(leaf) != jnp.shape(leaves[0]):
+            raise ValueError(
+                f"leaf{name}: shapes differ, {jnp.shape(leaves[0])} and "
+                f"{jnp.shape(leaf)}"
+            )
+    dtype = jnp.result_type(leaves[0])
     wide = jnp.promote_types(dtype, jnp.float32)
-    lam = jnp.reshape(lam, lam.shape + (1,) * (jnp.ndim(first) - lam.ndim))
-    lam = lam.astype(jnp.finfo(wide).dtype)
-    first, other = jnp.asarray(first, wide), jnp.asarray(other, wide)
-    return (lam * first + (1 - lam) * other).astype(dtype)
+    total = 0
+    for leaf, weight in zip(leaves, weights, strict=True):
+        weight = jnp.asarray(weight, jnp.finfo(wide).dtype)
+        missing = (1,) * (jnp.ndim(leaf) - weight.ndim)
+        total += weight.reshape(weight.shape + missing) * jnp.asarray(leaf, wide)
+    return jnp.asarray(total, dtype)

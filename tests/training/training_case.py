@@ -13,6 +13,8 @@ from mixup_jax.training.optimizer import make_optimizer, step_schedule
 from mixup_jax.training.placement import AXIS, Placement
 from mixup_jax.training.state import TrainState, initial_state
 from mixup_jax.training.step import TrainData, TrainRecipe, train_step
+from mixup_jax.vicinity.neighbours import Neighbours
+from mixup_jax.vicinity.vicinity import Vicinity
 
 SIZES = {"mlp": {"width": 8}}
 NARROW = {"depth": 10, "width": 4}
@@ -39,6 +41,8 @@ class Case:
     sync_batch_norm: bool = False
     epochs: int = 2
     optimizer_name: str = "sgd"
+    vicinity: dict = dataclasses.field(default_factory=dict)
+    neighbours: Neighbours | None = None
 
     CLASSES = 3
     BATCH = 16
@@ -76,7 +80,8 @@ class Case:
             num_classes=self.CLASSES,
             batch_size=self.BATCH,
             steps_per_epoch=self.STEPS_PER_EPOCH,
-            alpha=self.alpha,
+            epochs=self.epochs,
+            vicinity=Vicinity(alpha=self.alpha, **self.vicinity),
         )
         return functools.partial(train_step, recipe)
 
@@ -84,7 +89,12 @@ class Case:
         state = self.placement.replicate(state or self.initial())
         order = jnp.zeros(self.EXAMPLES, jnp.int32)
         data = TrainData(
-            jnp.asarray(self.inputs), jnp.asarray(self.labels), order, self.root
+            jnp.asarray(self.inputs),
+            jnp.asarray(self.labels),
+            order,
+            self.root,
+            jnp.float32(self.alpha),
+            self.neighbours,
         )
         return train_steps(
             self.step(),

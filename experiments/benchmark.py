@@ -1,0 +1,186 @@
+r"""What each vicinity costs, beside a training step of the paper's network.
+
+  python -m experiments.benchmark --json=benchmark.json
+  python -m experiments.benchmark --batch_size=32 --width=16 --rounds=5
+
+Virtual examples are made as in training: from a data set on the device, with crops,
+flips and normalisation (random bytes stand for CIFAR-10). All sides run in turns in one
+process. "Over ERM" is the time that a vicinity adds to making a batch, as a share of a
+whole ERM step, forward and backward, of PreAct ResNet-18; what is mixed inside the
+network is measured as whole steps instead, which varies more.
+"""
+
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from experiments import common, timing
+from experiments.ablation import VICINITIES
+from mixup_jax import models, runtime
+from mixup_jax.data.augment import augment, normalise
+from mixup_jax.errors import UsageError
+from mixup_jax.runs.environment import environment
+from mixup_jax.training.optimizer import make_optimizer
+from mixup_jax.training.placement import AXIS, Placement
+from mixup_jax.training.state import initial_state
+from mixup_jax.training.step import TrainData, TrainRecipe, train_step, virtual_examples
+from mixup_jax.vicinity.exchange import apply_mixing_across
+from mixup_jax.vicinity.mix import draw_mixing
+from mixup_jax.vicinity.neighbours import Neighbours
+from mixup_jax.vicinity.vicinity import Vicinity
+
+_EXAMPLES, _CLASSES, _SHAPE = 10_000, 10, (32, 32, 3)
+
+# The paper's, and what stands beside them.
+_SIDES: dict[str, dict[str, Any]] = {
+    **VICINITIES,
+    "lambda per pair": {"alpha": 1.0, "lam_per": "pair"},
+    "lambda per example": {"alpha": 1.0, "lam_per": "example"},
+    "Dirichlet of 3": {"alpha": 1.0, "mixed_examples": 3},
+    "CutMix": {"cutmix_probability": 1.0},
+    "mixup or CutMix": {"alpha": 1.0, "cutmix_probability": 0.5},
+    "pairs within a device": {"alpha": 1.0, "pairing_scope": "device"},
+}
+_STREAMED = "partners fetched from the other devices"
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """A network and random data of CIFAR-10's shape, on one device or several."""
+
+    width: int
+    batch_size: int
+    placement: Placement
+
+    def recipe(self, vicinity: Vicinity) -> TrainRecipe:
+        """The training step's parts."""
+        return TrainRecipe(
+            models.create("preact_resnet18", _CLASSES, width=self.width),
+            make_optimizer("sgd", lambda step: 0.1, weight_decay=1e-4),
+            _prepare,
+            num_classes=_CLASSES,
+            batch_size=self.batch_size,
+            steps_per_epoch=_EXAMPLES // self.batch_size,
+            epochs=200,
+            vicinity=vicinity,
+        )
+
+    @functools.cached_property
+    def data(self) -> TrainData:
+        """Random images and labels, and a table of random neighbours."""
+        rng = np.random.default_rng(0)
+        near = rng.integers(0, _EXAMPLES, (_EXAMPLES, 200), np.int32)
+        data = TrainData(
+            rng.integers(0, 256, (_EXAMPLES, *_SHAPE), np.uint8),
+            rng.integers(0, _CLASSES, _EXAMPLES, np.int32),
+            np.arange(_EXAMPLES, dtype=np.int32),
+            jax.random.key(0),
+            np.array(1, np.float32),
+            Neighbours(near, np.full(_EXAMPLES, 200, np.int32)),
+        )
+        return self.placement.replicate(data)
+
+    def batches(self, vicinity: Vicinity, *, streamed: bool = False) -> Callable:
+        """Makes the virtual examples of one batch.
+
+        With `streamed`, a device has its own share of the batch alone, as if it had
+        come from the host, and partners are fetched from the other devices.
+        """
+        recipe = self.recipe(Vicinity() if streamed else vicinity)
+
+        def make(step, data, positions):
+            indices = data.order[: self.batch_size]
+            batch, _ = virtual_examples(recipe, data, step, indices, positions)
+            if streamed:
+                key = jax.random.fold_in(data.root, step)
+                draw = draw_mixing(key, self.batch_size, alpha=data.alpha)
+                batch = apply_mixing_across(draw, batch, positions, axis_name=AXIS)
+            return batch
+
+        run = self.placement.parallelise(make)
+        step = self.placement.replicate(np.int32(3))
+        positions = self.placement.positions(self.batch_size)
+        return lambda: run(step, self.data, positions)
+
+    def steps(self, vicinity: Vicinity) -> Callable:
+        """Takes whole training steps, one after another."""
+        recipe = self.recipe(vicinity)
+        run = self.placement.parallelise(functools.partial(train_step, recipe))
+        variables = models.initialise(recipe.network, jax.random.key(0), _SHAPE)
+        opt_state = recipe.optimizer.init(variables["params"])
+        state = self.placement.replicate(initial_state(variables, opt_state))
+        positions = self.placement.positions(self.batch_size)
+        return lambda: run(state, self.data, positions)
+
+
+def _prepare(keys, inputs):
+    mean, std = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+    return normalise(augment(keys, inputs, pad=4, flip=True), mean, std)
+
+
+def main(argv: Sequence[str]) -> None:
+    values = flags.FlagValues()
+    here = {"flag_values": values}
+    flags.DEFINE_integer("batch_size", 128, "examples per step", **here)
+    flags.DEFINE_integer("width", 64, "channels of the first stage", **here)
+    flags.DEFINE_integer("rounds", 21, "rounds of batches; steps take a third", **here)
+    flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
+    flags.DEFINE_string("json", None, "file for all figures", **here)
+    if common.parse(values, __doc__, argv):
+        return
+    if values.rounds < 6:
+        raise UsageError(f"rounds must be at least 6, got {values.rounds}")
+    print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
+    bench = Bench(values.width, values.batch_size, Placement("shard_map"))
+    rows = measure(bench, values.rounds)
+    print(table(rows))
+    if values.json:
+        content = {"environment": environment(), "vicinities": rows}
+        Path(values.json).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def measure(bench: Bench, rounds: int) -> dict[str, dict[str, Any]]:
+    """Returns for each vicinity its milliseconds, and what it adds to an ERM step."""
+    sides = {name: Vicinity(**fields) for name, fields in _SIDES.items()}
+    made = {name: v for name, v in sides.items() if not v.stage}
+    stepped = {name: v for name, v in sides.items() if v.stage or name == "erm"}
+    makers = {name: bench.batches(v) for name, v in made.items()}
+    makers[_STREAMED] = bench.batches(Vicinity(alpha=1.0), streamed=True)
+    batches = timing.in_turns(makers, rounds=rounds)
+    steps = timing.in_turns(
+        {name: bench.steps(v) for name, v in stepped.items()}, rounds=rounds // 3
+    )
+    step = steps["erm"].median
+    rows = {}
+    for kind, times in (("batch", batches), ("step", steps)):
+        for name, took in times.items():
+            rows[name if name not in rows else f"{name}, whole step"] = {
+                "milliseconds": 1e3 * took.median,
+                "spread_milliseconds": 1e3 * took.spread,
+                "over_erm": (took.median - times["erm"].median) / step,
+                "measured_on": kind,
+            }
+    return rows
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """Returns the figures as Markdown."""
+    lines = ["| vicinity | ms | ± | measured on | over ERM |", "|---|---|---|---|---|"]
+    for name, row in rows.items():
+        lines.append(
+            f"| {name} | {row['milliseconds']:.2f} | {row['spread_milliseconds']:.2f} "
+            f"| {row['measured_on']} | {row['over_erm']:+.2%} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    common.main(main)

@@ -1,0 +1,47 @@
+"""Timing of several sides in one process, in turns, so that all meet the same load."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+
+
+class Timing(NamedTuple):
+    """Seconds of one side over the rounds.
+
+    Attributes:
+      median: Of the rounds.
+      spread: Half the distance between the quartiles.
+      best: The quickest round.
+    """
+
+    median: float
+    spread: float
+    best: float
+
+
+def in_turns(sides: Mapping[str, Callable], *, rounds: int) -> dict[str, Timing]:
+    """Runs every side once per round, in alternating order, and times each.
+
+    Args:
+      sides: Functions without arguments; what they return is waited for. The first
+        call of each, which compiles, is not counted.
+      rounds: At least 2.
+    """
+    for run in sides.values():
+        jax.block_until_ready(run())
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(rounds):
+        names = list(sides) if turn % 2 else list(sides)[::-1]
+        for name in names:
+            start = time.perf_counter()
+            jax.block_until_ready(sides[name]())
+            seconds[name].append(time.perf_counter() - start)
+    return {name: _timing(values) for name, values in seconds.items()}
+
+
+def _timing(seconds: list[float]) -> Timing:
+    low, middle, high = statistics.quantiles(seconds, n=4)
+    return Timing(middle, (high - low) / 2, min(seconds))

@@ -1,0 +1,20 @@
+"""Checks of numbers that may be traced, and then cannot be checked."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+
+def traced(*values: ArrayLike) -> bool:
+    """Returns whether any value is unknown until the program runs."""
+    return any(isinstance(value, jax.core.Tracer) for value in values)
+
+
+def check(
+    name: str, rule: str, value: ArrayLike, holds: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Raises ValueError unless a concrete value, each of its entries, obeys a rule."""
+    if not traced(value) and not np.all(holds(np.asarray(value))):
+        raise ValueError(f"{name} must be {rule}, got {value}")
