@@ -1,7 +1,7 @@
 r"""What each vicinity costs, beside a training step of the paper's network.
 
   python -m experiments.benchmark --json=benchmark.json
-  python -m experiments.benchmark --batch_size=32 --width=16 --rounds=5
+  python -m experiments.benchmark --batch_size=32 --width=16 --only=mixup_ac_rp
 
 Virtual examples are made as in training: from a data set on the device, with crops,
 flips and normalisation (random bytes stand for CIFAR-10). All sides run in turns in one
@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from experiments import common, timing
 from experiments.ablation import VICINITIES
 from mixup_jax import models, runtime
 from mixup_jax.data.augment import augment, normalise
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs.environment import environment
 from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.placement import AXIS, Placement
@@ -133,27 +133,35 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_integer("width", 64, "channels of the first stage", **here)
     flags.DEFINE_integer("rounds", 21, "rounds of batches; steps take a third", **here)
     flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
+    flags.DEFINE_list("only", None, "these vicinities beside erm; all", **here)
     flags.DEFINE_string("json", None, "file for all figures", **here)
     if common.parse(values, __doc__, argv):
         return
     if values.rounds < 6:
         raise UsageError(f"rounds must be at least 6, got {values.rounds}")
     print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
+    chosen = {"erm", *(values.only or [*_SIDES, _STREAMED])}
+    for name in chosen - {_STREAMED}:
+        if name not in _SIDES:
+            raise unknown("vicinity", name, [*_SIDES, _STREAMED])
     bench = Bench(values.width, values.batch_size, Placement("shard_map"))
-    rows = measure(bench, values.rounds)
+    rows = measure(bench, chosen, values.rounds)
     print(table(rows))
     if values.json:
         content = {"environment": environment(), "vicinities": rows}
         Path(values.json).write_text(json.dumps(content, indent=2) + "\n")
 
 
-def measure(bench: Bench, rounds: int) -> dict[str, dict[str, Any]]:
+def measure(
+    bench: Bench, chosen: Collection[str], rounds: int
+) -> dict[str, dict[str, Any]]:
     """Returns for each vicinity its milliseconds, and what it adds to an ERM step."""
-    sides = {name: Vicinity(**fields) for name, fields in _SIDES.items()}
+    sides = {name: Vicinity(**_SIDES[name]) for name in _SIDES if name in chosen}
     made = {name: v for name, v in sides.items() if not v.stage}
     stepped = {name: v for name, v in sides.items() if v.stage or name == "erm"}
     makers = {name: bench.batches(v) for name, v in made.items()}
-    makers[_STREAMED] = bench.batches(Vicinity(alpha=1.0), streamed=True)
+    if _STREAMED in chosen:
+        makers[_STREAMED] = bench.batches(Vicinity(alpha=1.0), streamed=True)
     batches = timing.in_turns(makers, rounds=rounds)
     steps = timing.in_turns(
         {name: bench.steps(v) for name, v in stepped.items()}, rounds=rounds // 3

@@ -6,7 +6,8 @@ import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixup_jax import losses, mixing
+from mixup_jax import losses
+from mixup_jax.vicinity import mix
 
 KEY = jax.random.key(0)
 
@@ -42,9 +43,9 @@ def test_two_targets_equal_the_mixed_one_hot_target(seed, alpha):
     keys = jax.random.split(jax.random.key(seed), 3)
     logits = 3 * jax.random.normal(keys[0], (6, 4))
     labels = jax.random.randint(keys[1], (6,), 0, 4)
-    draw = mixing.draw_mixing(keys[2], 6, alpha=alpha)
+    draw = mix.draw_mixing(keys[2], 6, alpha=alpha)
     soft = losses.soft_cross_entropy(
-        logits, mixing.apply_mixing(draw, jax.nn.one_hot(labels, 4))
+        logits, mix.apply_mixing(draw, jax.nn.one_hot(labels, 4))
     )
     two = losses.two_target_cross_entropy(
         logits, labels, labels[draw.partner], draw.lam

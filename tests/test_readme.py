@@ -1,16 +1,14 @@
 import re
-from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
+from tests.blocks import ROOT, blocks_of, run
+
 TEXT = (ROOT / "README.md").read_text()
 
 
 def test_the_code_of_the_readme_runs_and_learns():
-    names = {}
-    for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        exec(compile(block, "README.md", "exec"), names)
+    names = run(*blocks_of(TEXT), names={})
     predicted = (names["x"] @ names["params"]).argmax(axis=1)
     assert float(np.mean(predicted == names["y"].argmax(axis=1))) > 0.9
     assert names["loss"].shape == (32,)

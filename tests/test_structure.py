@@ -14,7 +14,7 @@ SOURCES = sorted([*ROOT.glob("mixup_jax/**/*.py"), *ROOT.glob("experiments/*.py"
 # A module may import those of its own line and of the lines above, never below.
 LAYERS = [
     {"types", "errors", "randomness", "runtime"},
-    {"mixing", "losses"},
+    {"vicinity", "losses", "testing"},
     {"models", "data", "evaluation"},
     {"training"},
     {"runs"},
@@ -90,14 +90,15 @@ def test_only_placement_knows_of_devices():
 
 
 def test_public_functions_take_the_key_first_and_options_by_keyword():
-    options = {"alpha", "seed", "level"}
+    options = {"alpha", "bandwidth", "epsilon", "lam_per", "seed", "sigma"}
     for name in mixup_jax.__all__:
         if not inspect.isfunction(function := getattr(mixup_jax, name)):
             continue
         parameters = list(inspect.signature(function).parameters.values())
         names = [parameter.name for parameter in parameters]
         assert "key" not in names[1:], name
-        if name == "sample_lambda":  # alpha is what it is about
+        # alpha is what these are about.
+        if name in ("sample_lambda", "sample_dirichlet"):
             continue
         for parameter in parameters:
             if parameter.name in options:

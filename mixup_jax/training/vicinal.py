@@ -167,7 +167,10 @@ def _targets(vicinity: Vicinity, draw: _Draw, sides: list[Batch]) -> Array:
     if vicinity.target == "own":
         return targets[0]
     choose = closest if vicinity.target == "closer" else combine
-    return choose(targets, shares(draw.mixing))
+    # Past an example its share is negative, and with a negative target cross-entropy
+    # has no lower bound.
+    weights = [jnp.clip(share, 0, 1) for share in shares(draw.mixing)]
+    return choose(targets, weights)
 
 
 def _mix_features(stage: int, mixing: Mixing) -> BeforeStage:

@@ -39,7 +39,7 @@ VICINITIES = {
     "stage3": {"mix_at": "stage3", "lam_per": "example"},
     "cutmix": {"alpha": 0.0, "cutmix_probability": 1.0},
     "mixup or cutmix": {"cutmix_probability": 0.5, "lam_per": "example"},
-    "extrapolation": {"lam_low": -0.5, "lam_high": 1.5},
+    "extrapolation": {"lam_low": -0.9, "lam_high": -0.1},
     "late": {"mix_from_epoch": 2},
     "probability": {"mix_probability": 0.5, "lam_per": "example"},
 }
@@ -134,9 +134,12 @@ class ByHand:
             case "inputs and smoothing":
                 return x, mixup_jax.smooth_labels(own, epsilon=0.2)
             case "extrapolation":
-                lam = mixup_jax.sample_lambda(self.lam_key, 1.0, low=-0.5, high=1.5)
+                lam = mixup_jax.sample_lambda(self.lam_key, 1.0, low=-0.9, high=-0.1)
                 draw = mixup_jax.Mixing(lam, self.draw().partner)
-                return mixup_jax.apply_mixing(draw, (self.x, self.y))
+                x = mixup_jax.apply_mixing(draw, self.x)
+                # Targets stay on the simplex.
+                inside = draw._replace(lam=lam.clip(0, 1))
+                return x, mixup_jax.apply_mixing(inside, self.y)
             case "probability":
                 return self.mix(lam_per="example", probability=0.5)
             case "stage1" | "stage3":

@@ -1,0 +1,21 @@
+"""The code of Markdown pages, and running it."""
+
+import re
+from pathlib import Path
+
+import jax
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks_of(text):
+    """The Python blocks of a page, or of a part of it, in order."""
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def run(*blocks, names):
+    """Executes blocks in one namespace, with JAX's own defaults, as a reader would."""
+    with jax.numpy_rank_promotion("allow"):
+        for block in blocks:
+            exec(compile(block, "page", "exec"), names)
+    return names

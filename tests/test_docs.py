@@ -1,0 +1,382 @@
+"""The page docs/vicinities.md: its code is run, its tables are checked."""
+
+import re
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+import mixup_jax
+from experiments import ablation
+from mixup_jax.data import toy
+from mixup_jax.errors import UsageError
+from mixup_jax.runs import RunConfig
+from mixup_jax.training import vicinal
+from mixup_jax.training.placement import AXIS
+from mixup_jax.training.step import TrainData
+from mixup_jax.types import Batch
+from tests.blocks import ROOT, blocks_of, run
+
+TEXT = (ROOT / "docs/vicinities.md").read_text()
+SECTIONS = dict(part.split("\n", 1) for part in TEXT.split("\n## ")[1:])
+LOOP = blocks_of(SECTIONS["A plain JAX loop"])[0]
+BEFORE, TRAINING = LOOP.split("def loss_of", 1)
+TRAINING = f"def loss_of{TRAINING}"
+# The sections that go on from the plain loop, in one namespace.
+GOING_ON = ("Other kinds of data", "Inside the network", "Many devices", "GANs")
+
+
+def line(of):
+    """The line of the loop that a variation stands in for."""
+    found = [each for each in LOOP.splitlines() if each.endswith(f"# the line of {of}")]
+    assert len(found) == 1
+    return found[0]
+
+
+MIXING, LOSS = line("mixing"), line("the loss")
+
+
+def blocks_under(title, section="Other vicinities"):
+    """The blocks after a title in bold."""
+    parts = re.split(r"\n(?=\*\*)", SECTIONS[section])
+    found = [part for part in parts if part.startswith(f"**{title}")]
+    assert len(found) == 1
+    return blocks_of(found[0])
+
+
+def with_lines(mixing, loss):
+    """The training with other lines of mixing and of the loss."""
+    code = TRAINING
+    for old, new in ((MIXING, mixing), (LOSS, loss)):
+        code = code.replace(old, textwrap.indent(textwrap.dedent(new), "    "))
+    return code
+
+
+def trained(mixing, loss=LOSS, before=""):
+    """The loop's names after training with other lines in it."""
+    return run(BEFORE, before, with_lines(mixing, loss), names={})
+
+
+@pytest.fixture(scope="module")
+def erm():
+    return trained(mixing="")
+
+
+@pytest.fixture(scope="module")
+def after():
+    """The names right after the first block with the given words in it."""
+    blocks = [LOOP]
+    blocks += [each for each in blocks_of(SECTIONS["Other vicinities"]) if "xs" in each]
+    for title in GOING_ON:
+        blocks += blocks_of(SECTIONS[title])
+    names, ends = {}, []
+    for block in blocks:
+        ends.append((block, dict(run(block, names=names))))
+    return lambda words: next(names for block, names in ends if words in block)
+
+
+def test_the_plain_loop_learns(after):
+    assert after("update")["accuracy"] > 0.95
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Three examples in one",
+        "Beyond the two examples",
+        "ERM in the first five epochs",
+        "Fixed pairs",
+        "Nearest neighbours",
+        "Inputs only",
+        "Label smoothing",
+        "Gaussian noise",
+        "A loss on class ids",
+    ],
+)
+def test_the_loop_learns_with_other_lines(title, erm):
+    blocks = blocks_under(title)
+    if title == "Nearest neighbours":
+        names = trained(blocks[1], before=blocks[0])
+    elif title == "A loss on class ids":
+        names = trained(blocks[0], loss=blocks[1])
+    else:
+        names = trained(*blocks)
+    assert names["accuracy"] > 0.95
+    assert np.abs(names["params"]["w1"] - erm["params"]["w1"]).max() > 1e-3
+    assert names["update"]._cache_size() == 1  # one program for all epochs
+
+
+def mixed_batch(block, key=0):
+    """The names after a block that stands for the line of mixing."""
+    data = toy.load().train
+    x, ids = jnp.asarray(data.inputs[:100]), jnp.asarray(data.labels[:100])
+    names = {"x": x, "ids": ids, "y": jax.nn.one_hot(ids, 2), "own_x": x}
+    names |= {"key": jax.random.key(key), "jax": jax, "mixup_jax": mixup_jax}
+    return run(block, names=names)
+
+
+def test_one_lambda_per_example_or_pair():
+    example, pair = blocks_under("A lambda per example")
+    draw = mixed_batch(example)["draw"]
+    assert len(np.unique(draw.lam)) > 90  # at alpha 0.2 some are 1 up to rounding
+    draw = mixed_batch(pair)["draw"]
+    np.testing.assert_array_equal(draw.partner[draw.partner], np.arange(100))
+    np.testing.assert_array_equal(draw.lam[draw.partner], draw.lam)
+
+
+def test_half_of_the_batches():
+    (block,) = blocks_under("Half of the batches only")
+    names = [mixed_batch(block, key) for key in range(40)]
+    mixes = [bool((each["x"] != each["own_x"]).any()) for each in names]
+    assert 8 <= sum(mixes) <= 32  # 20 and less than 4 sigma
+
+
+def test_partners_of_the_same_class():
+    names = mixed_batch(*blocks_under("Same class"))
+    np.testing.assert_allclose(names["y"], jax.nn.one_hot(names["ids"], 2), atol=1e-6)
+    assert np.abs(names["x"] - names["own_x"]).max() > 0.01
+
+
+def test_both_losses_on_class_ids_are_the_same():
+    mixing, *losses = blocks_under("A loss on class ids")
+    values = [
+        run(BEFORE, with_lines(mixing, loss).split("@jax.jit")[0], names={})
+        for loss in losses
+    ]
+    params = {"w1": jnp.ones((2, 3)), "b1": jnp.zeros(3), "w2": jnp.eye(3, 2)}
+    with jax.numpy_rank_promotion("allow"):
+        one, other = (
+            each["loss_of"]({**params, "b2": jnp.zeros(2)}, each["data"], 0)
+            for each in values
+        )
+    np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_several_alphas_at_once(after):
+    names = after("xs, ys")
+    xs, x = names["xs"], names["data"]["x"]
+    assert xs.shape == (3, 1000, 2) and names["ys"].shape == (3, 1000, 2)
+    np.testing.assert_array_equal(xs[0], x)
+    assert np.abs(xs[1:] - x[None]).max() > 0.1
+
+
+def mixed_by(draw, rows):
+    """What apply_mixing should give for pairs with one lambda."""
+    rows, lam = np.asarray(rows), np.asarray(draw.lam)
+    return lam * rows + (1 - lam) * rows[np.asarray(draw.partner)]
+
+
+def test_regression_mixes_near_targets(after):
+    names = after("by_distance")
+    before, draw = np.sin(3 * np.asarray(names["x"][:, 0])), names["draw"]
+    np.testing.assert_allclose(names["value"], mixed_by(draw, before), atol=1e-6)
+    # Of any two, the mean distance is 0.8; the kernel's half-width is 0.2.
+    assert np.abs(before - before[np.asarray(draw.partner)]).mean() < 0.2
+    assert np.isfinite(names["loss"])
+
+
+def test_several_labels_at_once(after):
+    names = after("sigmoid_binary")
+    shares = np.unique(names["labels"])
+    # 0, lam, 1 - lam, 1
+    assert len(shares) == 4 and shares[0] == 0 and shares[3] == 1
+    assert names["losses"].shape == (1000, 2) and np.isfinite(names["loss"])
+
+
+def test_masks_are_mixed_or_chosen(after):
+    names = after("closer_masks")
+    draw, masks = names["draw"], np.asarray(names["masks"])
+    one_hot = np.eye(2)[masks]
+    np.testing.assert_allclose(names["mixed_masks"], mixed_by(draw, one_hot), atol=1e-6)
+    chosen = masks if draw.lam >= 0.5 else masks[np.asarray(draw.partner)]
+    np.testing.assert_array_equal(names["closer_masks"], chosen)
+    assert np.isfinite(names["loss"])
+
+
+def test_cutmix_pastes_images_and_masks_alike(after):
+    names = after("cut_masks")
+    np.testing.assert_array_equal(names["cut_masks"], names["cut_images"][..., 0] > 0.5)
+    changed = (names["cut_images"] != names["images"]).any(axis=(0, 3)).mean()
+    np.testing.assert_allclose(changed, 1 - names["cut"].lam, atol=1e-6)
+    labels = mixed_by(names["cut"], names["labels"])
+    np.testing.assert_allclose(names["cut_labels"], labels, atol=1e-6)
+
+
+def test_mixup_or_cutmix(after):
+    names = after("switch_key")
+    either, images = names["either"], np.asarray(names["images"])
+    mask = np.broadcast_to(either.mask, (32, 8, 8))[..., None]
+    other = images[np.asarray(either.partner)]
+    expected = mask * images + (1 - mask) * other
+    np.testing.assert_allclose(names["either_images"], expected, atol=1e-6)
+    np.testing.assert_allclose(mask.mean(), either.lam, atol=1e-6)
+    labels = mixed_by(either, names["labels"])
+    np.testing.assert_allclose(names["either_labels"], labels, atol=1e-6)
+
+
+def test_sequences_are_as_long_as_the_longer_one(after):
+    names = after("mixed_lengths")
+    lengths, draw = np.asarray(names["lengths"]), names["draw"]
+    longer = np.maximum(lengths, lengths[np.asarray(draw.partner)])
+    np.testing.assert_array_equal(names["mixed_lengths"], longer)
+    past = np.arange(12)[None] >= longer[:, None]
+    assert (np.asarray(names["mixed"])[past] == 0).all()
+    assert (np.abs(np.asarray(names["mixed"])[~past]).max(axis=1) > 0).all()
+
+
+def test_the_loop_learns_with_its_hidden_units_mixed():
+    loss_of = blocks_of(SECTIONS["Inside the network"])[0]
+    rest = TRAINING[TRAINING.index("@jax.jit") :]
+    assert run(BEFORE, loss_of, rest, names={})["accuracy"] > 0.95
+
+
+def test_a_network_of_the_library_mixes_before_a_stage(after):
+    names = after("before_stage")
+    unmixed = names["draw"]._replace(lam=jnp.float32(1))
+    plain, _ = names["logits_of"](names["variables"], names["images"], unmixed)
+    assert np.abs(names["logits"] - plain).max() > 1e-3
+    assert np.isfinite(names["loss"])
+
+
+def test_many_devices_make_the_virtual_examples_of_one(after):
+    names = after("mix_on_device")
+    whole = mixup_jax.mixup(names["key"], (names["images"], names["labels"]), alpha=0.2)
+    for got in (names["mixed"], names["mixed_across"]):
+        assert len(got[0].sharding.device_set) == jax.device_count() == 8
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), got, whole
+        )
+
+
+def test_the_discriminators_batches(after):
+    names = after("mix_real_with_fake")
+    share = np.asarray(names["batch"].targets)
+    between = share * names["real"] + (1 - share) * names["fake"]
+    np.testing.assert_allclose(names["batch"].inputs, between, atol=1e-6)
+    assert np.isfinite(names["loss"])
+    batch = after("mix_shuffled")["batch"]
+    assert batch.inputs.shape == (128, 2) and batch.targets.shape == (128, 1)
+    # Half of the pairs are of one kind, up to chance (4 sigma: 0.18).
+    of_one_kind = np.isin(np.round(batch.targets, 5), (0.0, 1.0)).mean()
+    assert abs(of_one_kind - 0.5) < 0.18
+
+
+@pytest.mark.parametrize("title", ["Flax NNX", "Equinox"])
+def test_other_libraries_learn(title):
+    names = run(*blocks_of(SECTIONS[title]), names={})
+    assert names["accuracy"] > 0.95
+    # A mixed label costs at least its entropy: the loss stays above 0.
+    assert names["loss"] > 0
+
+
+def rows_of(title):
+    """The cells of a section's table, without its head."""
+    lines = [each for each in SECTIONS[title].splitlines() if each.startswith("|")]
+    return [[cell.strip() for cell in each.split("|")[1:-1]] for each in lines[2:]]
+
+
+def table5():
+    """Run, cells of inputs and targets, epsilon or sigma, and flags: 22 of them."""
+    for row, run_name, inputs, targets, flags in rows_of("The paper's Table 5"):
+        numbers = re.findall(r"0\.\d+", row) if "{e}" in run_name else [""]
+        numbers = range(1, 6) if "{k}" in run_name else numbers
+        for number in map(str, numbers):
+            fill = {"{k}": number, "{e}": number.replace(".", "")}
+            name = run_name
+            for hole, value in fill.items():
+                name = name.replace(hole, value)
+                flags_here = flags.replace("{k}", number).replace("{e}", number)
+            cells = [cell.strip("`") for cell in (name, inputs, targets, flags_here)]
+            yield (*cells, number)
+
+
+TABLE5 = list(table5())
+
+
+def test_table_5_lists_the_runs_of_the_ablation_with_their_flags():
+    assert [name for name, *_ in TABLE5] == list(ablation.VICINITIES)
+    kinds = RunConfig.__dataclass_fields__
+    for name, _, _, flags, _ in TABLE5:
+        given = dict(flag.removeprefix("--").split("=") for flag in flags.split())
+        typed = {key: kinds[key].type(value) for key, value in given.items()}
+        assert typed == ablation.VICINITIES[name], name
+
+
+def virtual(name, near):
+    """The batch of a run's step; inputs are unit vectors, which show the shares."""
+    vicinity = ablation.RUNS[f"{name}_wd1e4"].vicinity
+    rows, ids = jnp.arange(8), jnp.arange(8) % 2
+
+    def load(rows):
+        return Batch(jnp.eye(8)[rows], jax.nn.one_hot(ids[rows], 2))
+
+    data = TrainData(None, ids, rows, jax.random.key(3), None, near)
+    place = vicinal.Place(jnp.int32(0), jnp.float32(0), rows, rows)
+
+    def on_device():
+        batch, before_stage = vicinal.vicinal_batch(
+            vicinity, load, data, place, jnp.float32(vicinity.alpha)
+        )
+        if before_stage is None:
+            return batch
+        return batch._replace(inputs=before_stage(vicinity.stage, batch.inputs))
+
+    if not vicinity.stage:
+        return on_device()
+    one = jax.vmap(on_device, axis_name=AXIS, axis_size=1, out_axes=None)
+    return one()
+
+
+@pytest.mark.parametrize("cells", TABLE5, ids=lambda each: each[0])
+def test_table_5_composes_what_a_run_trains_on(cells):
+    name, inputs, targets, flags, number = cells
+    x, ids = jnp.eye(8), jnp.arange(8) % 2
+    y = jax.nn.one_hot(ids, 2)
+    near = mixup_jax.nearest_neighbours(
+        np.arange(8, dtype=np.float32)[:, None],
+        3,
+        labels=np.asarray(ids) if "same_class" in flags else None,
+    )
+    made = virtual(name, near)
+    own = jnp.diagonal(made.inputs)
+    partner = jnp.argmax(made.inputs - jnp.diag(own), axis=1)
+    partner = jnp.where(own > 1 - 1e-6, jnp.arange(8), partner)
+    lam = own.min()
+    draw = mixup_jax.Mixing(lam, partner)
+    names = {
+        **vars(mixup_jax),
+        **{"x": x, "h": x, "y": y, "draw": draw, "lam": lam, "mate": partner},
+        **{"near_x": x[partner], "near_y": y[partner], "key": jax.random.key(0)},
+        "e": float(number) if "." in number else None,
+    }
+    if "sigma" in inputs:
+        assert eval(inputs, names).shape == x.shape
+        np.testing.assert_allclose((made.inputs - x).std(), names["e"], rtol=0.4)
+    else:
+        np.testing.assert_allclose(eval(inputs, names), made.inputs, atol=1e-6)
+    np.testing.assert_allclose(eval(targets, names), made.targets, atol=1e-6)
+    if "same_class" in flags or "mate" in inputs:
+        np.testing.assert_array_equal(ids[partner], ids)
+    if "near_x" in inputs:
+        assert (np.asarray(near.indices) == np.asarray(partner)[:, None]).any(1).all()
+
+
+@pytest.mark.parametrize("row", rows_of("What is refused"), ids=lambda row: row[0][:40])
+def test_mistakes_are_refused_in_these_words(row, monkeypatch):
+    # The tests' own checks of types would come first; a reader has none.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    code, message = row
+    x = jax.random.normal(jax.random.key(0), (100, 2))
+    ids = jnp.arange(100) % 2
+    names = {
+        **vars(mixup_jax),
+        **{"key": jax.random.key(0), "x": x, "logits": x, "lam": jnp.float32(0.3)},
+        **{"ids": ids, "y": jax.nn.one_hot(ids, 2), "RunConfig": RunConfig},
+        "pixels": jnp.zeros((100, 8, 8, 3), jnp.uint8),
+    }
+    with pytest.raises((ValueError, UsageError)) as caught:
+        eval(code.strip("`"), names)
+    assert str(caught.value) == message
