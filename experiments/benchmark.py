@@ -31,7 +31,8 @@ from mixup_jax.runs.environment import environment
 from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.placement import AXIS, Placement
 from mixup_jax.training.state import initial_state
-from mixup_jax.training.step import TrainData, TrainRecipe, train_step, virtual_examples
+from mixup_jax.training.step import TrainRecipe, train_step, virtual_examples
+from mixup_jax.training.step_data import TrainData
 from mixup_jax.vicinity.exchange import apply_mixing_across
 from mixup_jax.vicinity.mix import draw_mixing
 from mixup_jax.vicinity.neighbours import Neighbours

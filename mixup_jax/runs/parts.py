@@ -19,14 +19,8 @@ from mixup_jax.training.loop import Evaluator, train_steps
 from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.placement import AXIS, Placement
 from mixup_jax.training.state import TrainState, initial_state
-from mixup_jax.training.step import (
-    EvalData,
-    EvalRecipe,
-    TrainData,
-    TrainRecipe,
-    eval_step,
-    train_step,
-)
+from mixup_jax.training.step import EvalRecipe, TrainRecipe, eval_step, train_step
+from mixup_jax.training.step_data import EvalData, TrainData
 from mixup_jax.vicinity.neighbours import Neighbours
 
 

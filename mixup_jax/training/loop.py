@@ -10,7 +10,7 @@ from mixup_jax.evaluation.classification import Sums, add
 from mixup_jax.randomness import Purpose, purpose_key
 from mixup_jax.training.placement import Placement
 from mixup_jax.training.state import TrainState
-from mixup_jax.training.step import EvalData, TrainData
+from mixup_jax.training.step_data import EvalData, TrainData
 
 
 def train_steps(

@@ -8,50 +8,24 @@ communication, and the virtual examples are the same on one device and on eight.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Int, Shaped
 
 from mixup_jax.evaluation.classification import Sums, error_sums
 from mixup_jax.losses import soft_cross_entropy
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
 from mixup_jax.training.placement import AXIS
 from mixup_jax.training.state import TrainState
+from mixup_jax.training.step_data import EvalData, TrainData
 from mixup_jax.training.vicinal import BeforeStage, Place, vicinal_batch
-from mixup_jax.types import Batch, Key, PyTree
-from mixup_jax.vicinity.neighbours import Neighbours
+from mixup_jax.types import Batch, PyTree
 from mixup_jax.vicinity.vicinity import Vicinity
-
-
-class TrainData(NamedTuple):
-    """What a training step reads: the set, the epoch's order, the run's key.
-
-    `alpha` is traced, so that one compiled step serves every strength of mixing;
-    `neighbours` is there where partners are drawn from them.
-    """
-
-    inputs: Shaped[Array | np.ndarray, "N ..."]
-    labels: Int[Array | np.ndarray, " N"]
-    order: Int[Array | np.ndarray, " N"]
-    root: Key
-    alpha: Float[Array | np.ndarray, ""]
-    neighbours: Neighbours | None = None
-
-
-class EvalData(NamedTuple):
-    """What an evaluation step reads; `group` splits the counts, from 0."""
-
-    inputs: Shaped[Array | np.ndarray, "N ..."]
-    labels: Int[Array | np.ndarray, " N"]
-    group: Int[Array | np.ndarray, " N"]
-    start: Int[Array | np.ndarray, ""]
-
 
 # Per-example keys and raw inputs to the network's inputs.
 Prepare = Callable[[Shaped[Array, " B *key"], Shaped[Array, "B ..."]], Array]

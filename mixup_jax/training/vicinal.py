@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
 from mixup_jax.training.placement import AXIS
+from mixup_jax.training.step_data import TrainData
 from mixup_jax.types import Batch, Key
 from mixup_jax.vicinity.cutmix import CutMixing, draw_cutmix, switch
 from mixup_jax.vicinity.exchange import fetch, own_rows
@@ -63,7 +64,7 @@ class _Draw(NamedTuple):
 def vicinal_batch(
     vicinity: Vicinity,
     load: Callable[[Int[Array, " b"]], Batch],
-    data,
+    data: TrainData,
     place: Place,
     alpha: Float[Array, ""],
 ) -> tuple[Batch, BeforeStage | None]:
@@ -72,7 +73,7 @@ def vicinal_batch(
     Args:
       vicinity: Static.
       load: Examples of the data set by their indices, ready for the network.
-      data: Of `mixup_jax.training.step.TrainData`.
+      data: Whole; its inputs are read by `load` alone.
       place: In the step.
       alpha: Of this step, see `Vicinity.alpha_at`.
     """
@@ -97,10 +98,16 @@ def vicinal_batch(
 
 
 def _draw(
-    vicinity: Vicinity, data, place: Place, alpha: Array, image: tuple[int, ...]
+    vicinity: Vicinity,
+    data: TrainData,
+    place: Place,
+    alpha: Array,
+    image: tuple[int, ...],
 ) -> _Draw:
     key = purpose_key(data.root, Purpose.MIX, place.step)
     if vicinity.needs_neighbours:
+        if data.neighbours is None:
+            raise ValueError(f"pairing {vicinity.pairing} needs a table of neighbours")
         mixing = _draw_neighbours(vicinity, key, data.neighbours, place, alpha)
         rows = sources(mixing)
     else:

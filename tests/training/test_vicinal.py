@@ -13,7 +13,7 @@ import mixup_jax
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
 from mixup_jax.training.loop import epoch_order
 from mixup_jax.training.placement import AXIS
-from mixup_jax.training.step import TrainData
+from mixup_jax.training.step_data import TrainData
 from mixup_jax.training.vicinal import Place, vicinal_batch
 from mixup_jax.types import Batch
 from mixup_jax.vicinity.neighbours import Neighbours

@@ -12,7 +12,8 @@ from mixup_jax.training.loop import train_steps
 from mixup_jax.training.optimizer import make_optimizer, step_schedule
 from mixup_jax.training.placement import AXIS, Placement
 from mixup_jax.training.state import TrainState, initial_state
-from mixup_jax.training.step import TrainData, TrainRecipe, train_step
+from mixup_jax.training.step import TrainRecipe, train_step
+from mixup_jax.training.step_data import TrainData
 from mixup_jax.vicinity.neighbours import Neighbours
 from mixup_jax.vicinity.vicinity import Vicinity
 

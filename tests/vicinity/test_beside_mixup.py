@@ -43,12 +43,13 @@ def test_what_stands_in_the_padding_does_not_matter():
     x = jax.random.normal(KEY, (3, 5, 2))
     lengths = jnp.array([2, 5, 0])
     junk = jnp.where((jnp.arange(5)[None] < lengths[:, None])[..., None], x, jnp.nan)
-    draw = Mixing(jnp.array([0.3, 1.0, 0.5]), jnp.array([1, 2, 0]))
+    draw = Mixing(jnp.array([1.0, 0.3, 0.5]), jnp.array([1, 2, 0]))
     mixed, new = mix_sequences(draw, junk, lengths)
     assert np.isfinite(mixed).all()
-    # The second is not mixed, so its partner's length does not count.
-    np.testing.assert_array_equal(new, [5, 5, 2])
-    np.testing.assert_array_equal(mixed[1], x[1])
+    # The first is not mixed, so its partner's length does not count.
+    np.testing.assert_array_equal(new, [2, 5, 2])
+    np.testing.assert_array_equal(mixed[0, :2], x[0, :2])
+    np.testing.assert_array_equal(mixed[0, 2:], 0)
 
 
 def test_real_mixed_with_fake_by_the_papers_formula():
