@@ -11,6 +11,7 @@ The functions below are pure and work in any JAX training loop. Around them:
 """
 
 from mixup_jax.losses import soft_cross_entropy, two_target_cross_entropy
+from mixup_jax.types import Batch
 from mixup_jax.vicinity.cutmix import (
     CutMixing,
     apply_cutmix,
@@ -48,6 +49,7 @@ from mixup_jax.vicinity.vicinity import Vicinity
 from mixup_jax.vicinity.weights import pair_lambda, sample_dirichlet, sample_lambda
 
 __all__ = [
+    "Batch",
     "CutMixing",
     "Mixing",
     "Neighbours",

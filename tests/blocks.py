@@ -8,6 +8,12 @@ import jax
 ROOT = Path(__file__).parents[1]
 
 
+def sections_of(page):
+    """The text under each heading of the second level."""
+    parts = (ROOT / page).read_text().split("\n## ")[1:]
+    return dict(part.split("\n", 1) for part in parts)
+
+
 def blocks_of(text):
     """The Python blocks of a page, or of a part of it, in order."""
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)

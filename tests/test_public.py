@@ -3,7 +3,7 @@ import mixup_jax
 
 def test_the_public_names_are_those_promised():
     promised = """
-        CutMixing Mixing Neighbours Vicinity apply_cutmix apply_mixing
+        Batch CutMixing Mixing Neighbours Vicinity apply_cutmix apply_mixing
         apply_mixing_across apply_switched blend closer closest combine cutmix
         draw_cutmix draw_mixing gaussian_noise mix_loss mix_real_with_fake
         mix_sequences mix_shuffled mixup nearest_neighbours pair_lambda sample_boxes

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from functools import partial
 
 from mixup_jax import errors
-from mixup_jax.data import mnist5k, tfds_source, toy
+from mixup_jax.data import (
+    mnist5k,
+    speech,
+    speech_synthetic,
+    tabular,
+    tfds_source,
+    toy,
+)
 from mixup_jax.data.corruption import Corruption, corrupt_labels
 from mixup_jax.data.dataset import Dataset, Split, channel_statistics, take
 
@@ -25,10 +32,18 @@ __all__ = [
 
 # Each is called with data_dir and manual_dir, which those that need no disk ignore.
 SOURCES: dict[str, Callable[..., Dataset]] = {
+    "abalone": partial(tabular.load, "abalone"),
+    "arcene": partial(tabular.load, "arcene"),
+    "arrhythmia": partial(tabular.load, "arrhythmia"),
     "cifar10": partial(tfds_source.load, "cifar10"),
     "cifar100": partial(tfds_source.load, "cifar100"),
     "fashion_mnist": partial(tfds_source.load, "fashion_mnist"),
+    "htru2": partial(tabular.load, "htru2"),
+    "iris": partial(tabular.load, "iris"),
     "mnist5k": lambda **_: mnist5k.load(),
+    "phishing": partial(tabular.load, "phishing"),
+    "speech_commands": speech.load,
+    "speech_synthetic": speech_synthetic.load,
     "two_rings": lambda **_: toy.load(),
 }
 

@@ -1,7 +1,7 @@
-"""What every source of data returns: two labelled splits, validated once.
+"""What every source of data returns: labelled splits, validated once.
 
-Inputs stay as they were stored, images in bytes; `mixup_jax.data.augment` turns them
-into what a network reads.
+Inputs stay as they were stored, images in bytes; `mixup_jax.data.augment` and, for
+sounds, `mixup_jax.data.speech` turn them into what a network reads.
 """
 
 import dataclasses
@@ -14,7 +14,10 @@ from mixup_jax.errors import UsageError
 
 
 class Split(NamedTuple):
-    """Examples and their classes: uint8 images [N, H, W, C] or float32 features."""
+    """Examples and their classes.
+
+    Inputs are uint8 images [N, H, W, C], int16 sounds [N, T, C] or float32 features.
+    """
 
     inputs: Shaped[np.ndarray, "N ..."]
     labels: Int32[np.ndarray, " N"]
@@ -32,8 +35,9 @@ class Dataset:
       test: What errors are measured on.
       num_classes: K; labels are 0 to K - 1.
       mean: One per channel (last axis), of images scaled to [0, 1], or of features in
-        their own units.
+        their own units; of sounds, scaled to [-1, 1].
       std: Likewise, all above 0.
+      validation: Where the publishers set apart a third split, to choose with.
 
     Raises:
       UsageError: If splits are empty, of the wrong dtype or shape, hold labels outside
@@ -47,20 +51,26 @@ class Dataset:
     num_classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    validation: Split | None = None
 
     def __post_init__(self):
         if self.num_classes < 2:
             raise UsageError(f"num_classes must be at least 2, got {self.num_classes}")
-        for split, arrays in (("train", self.train), ("test", self.test)):
+        splits = {"train": self.train, "test": self.test}
+        if self.validation is not None:
+            splits["validation"] = self.validation
+        for split, arrays in splits.items():
             where = f"{self.name}, {split} split"
             _check_arrays(where, arrays)
             _check_labels(where, arrays.labels, self.num_classes)
             _check_finite(where, arrays.inputs)
-        if self.train.inputs.shape[1:] != self.test.inputs.shape[1:]:
-            raise UsageError(
-                f"{self.name}: training examples have shape "
-                f"{self.train.inputs.shape[1:]}, test ones {self.test.inputs.shape[1:]}"
-            )
+        shape = self.train.inputs.shape[1:]
+        for split, arrays in splits.items():
+            if arrays.inputs.shape[1:] != shape:
+                raise UsageError(
+                    f"{self.name}: training examples have shape {shape}, {split} ones "
+                    f"{arrays.inputs.shape[1:]}"
+                )
         _check_statistics(self.name, self.train.inputs.shape[-1], self.mean, self.std)
 
 
@@ -144,10 +154,11 @@ def _check_arrays(where: str, split: Split) -> None:
         raise UsageError(f"{where}: {len(inputs)} inputs but {len(labels)} labels")
     if len(labels) == 0:
         raise UsageError(f"{where}: no examples")
-    if inputs.dtype not in (np.uint8, np.float32) or labels.dtype != np.int32:
+    known = (np.uint8, np.int16, np.float32)
+    if inputs.dtype not in known or labels.dtype != np.int32:
         raise UsageError(
-            f"{where}: inputs must be uint8 (images) or float32 (features) and labels "
-            f"int32, got {inputs.dtype} and {labels.dtype}"
+            f"{where}: inputs must be uint8 (images), int16 (sounds) or float32 "
+            f"(features) and labels int32, got {inputs.dtype} and {labels.dtype}"
         )
 
 
@@ -161,7 +172,7 @@ def _check_labels(where: str, labels: np.ndarray, num_classes: int) -> None:
 
 
 def _check_finite(where: str, inputs: np.ndarray) -> None:
-    if inputs.dtype == np.uint8:
+    if inputs.dtype != np.float32:
         return
     bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
     if bad.size:

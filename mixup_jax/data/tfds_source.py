@@ -5,12 +5,10 @@ a set: later runs read the file that `array_cache` keeps beside the prepared set
 """
 
 import contextlib
-import io
 import logging
 import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +17,7 @@ import numpy as np
 
 from mixup_jax.data import array_cache, debian_fashion, manual_files
 from mixup_jax.data.dataset import Dataset, Split
+from mixup_jax.data.preparing import one_process_at_a_time, quiet
 from mixup_jax.errors import UsageError
 
 _LOG = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ def load(
     manual = Path(manual_dir).expanduser() if manual_dir else None
     arrays = array_cache.restore(folder / CACHE_NAME, name)
     if arrays is None:
-        with _one_process_at_a_time(folder):
+        with one_process_at_a_time(folder):
             # Another process may have made it in the meantime.
             arrays = array_cache.restore(folder / CACHE_NAME, name)
             if arrays is None:
@@ -83,29 +82,8 @@ def load(
     )
 
 
-@contextlib.contextmanager
-def _one_process_at_a_time(folder: Path) -> Iterator[None]:
-    # Runs with different seeds are often started together; the system drops the lock
-    # of a process that is killed.
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".mixup_jax.lock", "w")
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {folder} ({error.strerror}); choose another --data_dir"
-        ) from error
-    with lock:
-        try:
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except (ImportError, OSError):  # Windows, some network disks
-            _LOG.warning("%s cannot be locked; start one run first", folder)
-        yield
-
-
 def _build(name: str, folder: Path, manual: Path | None) -> array_cache.Arrays:
-    with _quiet():
+    with quiet():
         tfds = _import_tfds(name)
         builder = tfds.builder(name, data_dir=folder.parent)
         if not builder.data_path.exists():
@@ -193,12 +171,3 @@ def _read_split(tfds: Any, builder: Any, split: str) -> Split:
             "read (ArrayRecord?); choose another --data_dir"
         ) from error
     return Split(examples["image"], examples["label"].astype(np.int32))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    # tfds prints its announcements to stdout, which may be piped into a program.
-    out = sys.stderr if sys.stderr.isatty() else io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(out):
-        warnings.simplefilter("ignore")  # theirs, not ours to mend
-        yield

@@ -1,12 +1,26 @@
-"""Two noisy rings in the plane, one inside the other (paper, figure 1b)."""
+"""Toys in the plane: the two rings of figure 1b, the Gaussians of figure 5.
 
+The rings are a data set of fixed size. The Gaussians are drawn anew at every step of a
+generative adversarial network, so they are functions of a key.
+"""
+
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32, Int32
 
 from mixup_jax.data.dataset import Dataset, Split
+from mixup_jax.types import Key
 
 # Both read off the figure, in units of the outer radius; the paper gives no numbers.
 INNER_RADIUS = 0.3
 NOISE = 0.05
+
+# The Gaussians' centres, and the std of each coordinate about them.
+_EIGHTHS = 2 * np.pi * np.arange(8) / 8
+RING = np.stack([np.sin(_EIGHTHS), np.cos(_EIGHTHS)], axis=1).astype(np.float32)
+GRID = np.array([(i / 2, j / 2) for i in range(-2, 3) for j in range(-2, 3)], "float32")
+SPREAD = 0.01
 
 
 def sample_rings(seed: int, n: int) -> Split:
@@ -45,3 +59,46 @@ def load() -> Dataset:
         mean=(0.0, 0.0),
         std=(1.0, 1.0),
     )
+
+
+def sample_ring(
+    key: Key, count: int
+) -> tuple[Float32[Array, "N 2"], Int32[Array, " N"]]:
+    """Draws from eight narrow Gaussians on the unit circle.
+
+    Args:
+      key: Consumed here.
+      count: Number of points, known when tracing.
+
+    Returns:
+      Points, and which Gaussian each is of: 0 to 7, uniform. Component k has its centre
+      at (sin 2 pi k / 8, cos 2 pi k / 8) and std .01 in each coordinate.
+
+    Raises:
+      ValueError: If count is negative.
+
+    Source: figure 5; numbers of hongyi-zhang/mixup, gan/example_gan.py.
+    """
+    return _sample_gaussians(key, count, RING)
+
+
+def sample_grid(
+    key: Key, count: int
+) -> tuple[Float32[Array, "N 2"], Int32[Array, " N"]]:
+    """Draws from 25 narrow Gaussians on a square grid.
+
+    As `sample_ring`, but component 5 (i + 2) + j + 2 has its centre at (i / 2, j / 2),
+    with i and j from -2 to 2.
+    """
+    return _sample_gaussians(key, count, GRID)
+
+
+def _sample_gaussians(
+    key: Key, count: int, centres: np.ndarray
+) -> tuple[Float32[Array, "N 2"], Int32[Array, " N"]]:
+    if count < 0:
+        raise ValueError(f"the number of points must be at least 0, got {count}")
+    component_key, noise_key = jax.random.split(key)
+    component = jax.random.randint(component_key, (count,), 0, len(centres), jnp.int32)
+    noise = jax.random.normal(noise_key, (count, 2), jnp.float32)
+    return jnp.asarray(centres)[component] + SPREAD * noise, component

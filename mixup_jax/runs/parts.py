@@ -50,6 +50,11 @@ def check_batches(config: RunConfig, placement: Placement, examples: int) -> Non
 
 def check_vicinity(config: RunConfig, dataset: Dataset) -> None:
     """Raises UsageError unless the data can be mixed as the config says."""
+    if dataset.train.inputs.dtype == np.int16:
+        raise UsageError(
+            f"{dataset.name} holds sounds, which whole runs do not take yet; in a loop "
+            "of your own, mixup_jax.data.speech.spectrograms makes them a network's"
+        )
     examples, shape = len(dataset.train.labels), dataset.train.inputs.shape[1:]
     if config.needs_neighbours and config.neighbours >= examples:
         raise UsageError(

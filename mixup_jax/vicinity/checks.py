@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
@@ -10,6 +11,16 @@ from jax.typing import ArrayLike
 def traced(*values: ArrayLike) -> bool:
     """Returns whether any value is unknown until the program runs."""
     return any(isinstance(value, jax.core.Tracer) for value in values)
+
+
+def check_float(name: str, value: ArrayLike) -> None:
+    """Raises ValueError for integers: class ids and bytes are not to be averaged."""
+    dtype = jnp.result_type(value)
+    if not jnp.issubdtype(dtype, jnp.inexact):
+        raise ValueError(
+            f"{name} has dtype {dtype}, and averaging class ids or bytes means "
+            "nothing: one-hot encode first (labels), or convert to float (images)"
+        )
 
 
 def check(

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from mixup_jax.types import Key, PyTree
+from mixup_jax.vicinity.checks import check_float
 from mixup_jax.vicinity.pairing import sample_matching, sample_partners
 from mixup_jax.vicinity.weights import pair_lambda, sample_dirichlet, sample_lambda
 
@@ -86,6 +87,8 @@ def draw_mixing(
     Raises:
       ValueError: If an option is out of range, or k > 2 is asked for per pair.
     """
+    if batch_size < 1:
+        raise ValueError(f"a batch has at least 1 example, got {batch_size}")
     if lam_per not in LAM_PER:
         raise ValueError(f"lam_per must be one of {LAM_PER}, got {lam_per!r}")
     lam_key, partner_key = jax.random.split(key)
@@ -151,6 +154,11 @@ def apply_mixing(mixing: Mixing, tree: PyTree) -> PyTree:
       ValueError: If a leaf is not floating-point, or its leading axis is not B.
     """
     _check_batch(tree, mixing.batch_size)
+    if mixing.lam.size not in _sizes(mixing):
+        raise ValueError(
+            f"lam has shape {mixing.lam.shape}, which fits neither one draw for the "
+            f"batch nor one for each of its {mixing.batch_size} examples"
+        )
     return combine([tree, *partner_trees(mixing, tree)], shares(mixing))
 
 
@@ -181,9 +189,15 @@ def mixup(key: Key, batch: PyTree, *, alpha: ArrayLike) -> PyTree:
     return apply_mixing(draw_mixing(key, size, alpha=alpha), batch)
 
 
+def _sizes(mixing: Mixing) -> tuple[int, int]:
+    """How many numbers lam may hold: for the batch, or for each example."""
+    ways = 1 if mixing.partner.ndim == 1 else len(mixing.partner) + 1
+    return ways, ways * mixing.batch_size
+
+
 def _check_batch(tree: PyTree, size: int) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        _check_dtype(jax.tree_util.keystr(path), leaf)
+        check_float(f"leaf{jax.tree_util.keystr(path)}", leaf)
         if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != size:
             raise ValueError(
                 f"leaf{jax.tree_util.keystr(path)} has shape {jnp.shape(leaf)}, "
@@ -191,18 +205,9 @@ def _check_batch(tree: PyTree, size: int) -> None:
             )
 
 
-def _check_dtype(name: str, leaf: ArrayLike) -> None:
-    dtype = jnp.result_type(leaf)
-    if not jnp.issubdtype(dtype, jnp.inexact):
-        raise ValueError(
-            f"leaf{name} has dtype {dtype}, and averaging class ids or bytes means "
-            "nothing: one-hot encode first (labels), or convert to float (images)"
-        )
-
-
 def _weighted(name: str, leaves: Sequence, weights: Sequence[Array]) -> Array:
     for leaf in leaves:
-        _check_dtype(name, leaf)
+        check_float(f"leaf{name}", leaf)
         if jnp.shape(leaf) != jnp.shape(leaves[0]):
             raise ValueError(
                 f"leaf{name}: shapes differ, {jnp.shape(leaves[0])} and "

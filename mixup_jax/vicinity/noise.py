@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from mixup_jax.types import Key
-from mixup_jax.vicinity.checks import check
+from mixup_jax.vicinity.checks import check, check_float
 
 
 def gaussian_noise(
-    key: Key, inputs: Float[Array, "*B"], *, sigma: ArrayLike
+    key: Key, inputs: Shaped[Array, "*B"], *, sigma: ArrayLike
 ) -> Float[Array, "*B"]:
     """Adds noise from N(0, sigma^2) to each number; targets stay as they are.
 
@@ -21,10 +21,11 @@ def gaussian_noise(
       sigma: Standard deviation, at least 0.
 
     Raises:
-      ValueError: If a concrete sigma is negative.
+      ValueError: If a concrete sigma is negative, or inputs are integers.
 
     Source: paper, section 3.8 (Table 5, last rows).
     """
+    check_float("inputs", inputs)
     check("sigma", "at least 0", sigma, lambda s: s >= 0)
     noise = jax.random.normal(key, inputs.shape, jnp.float32)
     return (inputs + sigma * noise).astype(inputs.dtype)

@@ -40,8 +40,13 @@ def sample_class_partners(key: Key, labels: Int[Array, " B"]) -> Int[Array, " B"
       labels: Class ids; any integers, and any number of classes. The only example of a
         class is its own partner.
 
+    Raises:
+      ValueError: If labels are one-hot.
+
     Source: paper, section 3.8, "same class" and "random pairs" (Table 5, SC + RP).
     """
+    if labels.ndim != 1:
+        raise ValueError(f"labels must be class ids [B], got shape {labels.shape}")
     shuffled = jax.random.permutation(key, len(labels))
     # Sorting by class keeps the order within a class: once that of the batch, once a
     # random one. The n-th of a class meets the n-th of the same class.

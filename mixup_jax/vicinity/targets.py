@@ -10,15 +10,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from mixup_jax.types import PyTree
-from mixup_jax.vicinity.checks import check
+from mixup_jax.vicinity.checks import check, check_float
 from mixup_jax.vicinity.mix import Mixing, partner_trees, shares
 
 
 def smooth_labels(
-    targets: Float[Array, "*B K"], *, epsilon: ArrayLike
+    targets: Shaped[Array, "*B K"], *, epsilon: ArrayLike
 ) -> Float[Array, "*B K"]:
     """Returns (1 - epsilon) * targets + epsilon / K.
 
@@ -30,10 +30,11 @@ def smooth_labels(
       epsilon: In [0, 1]; 0 changes nothing.
 
     Raises:
-      ValueError: If a concrete epsilon is outside [0, 1].
+      ValueError: If a concrete epsilon is outside [0, 1], or targets are integers.
 
     Source: paper, section 3.8 (Table 5, rows with label smoothing).
     """
+    check_float("targets", targets)
     check("epsilon", "in [0, 1]", epsilon, lambda e: (e >= 0) & (e <= 1))
     epsilon = jnp.asarray(epsilon, targets.dtype)
     return (1 - epsilon) * targets + epsilon / targets.shape[-1]

@@ -230,6 +230,8 @@ class Vicinity:
 
     def _without_effect(self) -> list[str]:
         """What is asked of mixing where nothing is mixed: likely a forgotten alpha."""
+        if not self.cutmix_probability and self.cutmix_alpha != 1:
+            return ["cutmix_alpha has no effect while cutmix_probability is 0"]
         if self.mixes:
             return []
         idle = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mixup_jax.data import debian_fashion, tfds_source
+from mixup_jax.data import debian_fashion, preparing, tfds_source
 
 _PREPARE = (
     "import sys; from mixup_jax import data;"
@@ -20,7 +20,7 @@ def tensorflow():
     """Skips without TensorFlow; imports it here as the library does."""
     if not _has_tensorflow():
         pytest.skip("needs TensorFlow: pip install 'mixup-jax[data]'")
-    with tfds_source._quiet():
+    with preparing.quiet():
         tfds_source._import_tfds("any")
 
 

@@ -31,5 +31,7 @@ def test_sets_without_a_download_load_by_name_and_carry_it(name):
 
 
 def test_every_name_is_a_source():
-    expected = {"cifar10", "cifar100", "fashion_mnist", "mnist5k", "two_rings"}
-    assert set(data.SOURCES) == expected
+    images = {"cifar10", "cifar100", "fashion_mnist", "mnist5k"}
+    tables = {"abalone", "arcene", "arrhythmia", "htru2", "iris", "phishing"}
+    sounds = {"speech_commands", "speech_synthetic"}
+    assert set(data.SOURCES) == images | tables | sounds | {"two_rings"}

@@ -35,6 +35,23 @@ def test_a_sound_dataset_is_taken_as_it_is():
     assert built.test.labels is test.labels
 
 
+def test_sounds_are_kept_in_16_bits():
+    sounds = Split(np.full((2, 16, 1), -32_768, np.int16), np.zeros(2, np.int32))
+    built = _dataset(sounds, mean=(0.0,), std=(1.0,))
+    assert built.train.inputs is sounds.inputs
+
+
+def test_a_validation_split_is_optional_and_checked_as_the_others_are():
+    train, third = _images(4), _images(2)
+    assert _dataset(train).validation is None
+    assert _dataset(train, validation=third).validation is third
+    with pytest.raises(UsageError, match=r"validation ones \(3, 2, 3\)"):
+        _dataset(train, validation=_images(4, (3, 2, 3)))
+    third.labels[1] = 2
+    with pytest.raises(UsageError, match="validation split: label 2 at index 1"):
+        _dataset(train, validation=third)
+
+
 @pytest.mark.parametrize("bad", [-1, 2])
 def test_a_label_outside_the_classes_is_named_with_index_and_split(bad):
     test = _images(4)

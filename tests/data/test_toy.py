@@ -1,5 +1,10 @@
+import math
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from mixup_jax.data import toy
 
@@ -56,3 +61,80 @@ def test_the_classes_are_where_scikit_learn_puts_them():
     np.testing.assert_array_equal(labels == 0, outside)
     ours, ours_labels = toy.sample_rings(0, 100)
     np.testing.assert_array_equal(ours_labels == 0, np.linalg.norm(ours, axis=1) > 0.65)
+
+
+# The Gaussians of figure 5.
+
+DRAWS = 20_000
+SAMPLERS = {"ring": (toy.sample_ring, 8), "grid": (toy.sample_grid, 25)}
+
+
+def centres(name):
+    if name == "ring":
+        return np.array(
+            [(math.sin(k * math.pi / 4), math.cos(k * math.pi / 4)) for k in range(8)]
+        )
+    return np.array([(k // 5 / 2 - 1, k % 5 / 2 - 1) for k in range(25)])
+
+
+@pytest.fixture(scope="module", params=sorted(SAMPLERS))
+def drawn(request):
+    sample, _ = SAMPLERS[request.param]
+    points, component = jax.jit(sample, static_argnums=1)(jax.random.key(1), DRAWS)
+    return request.param, np.asarray(points), np.asarray(component)
+
+
+def test_every_gaussian_is_equally_likely(drawn):
+    name, _, component = drawn
+    counts = np.bincount(component, minlength=SAMPLERS[name][1])
+    assert len(counts) == SAMPLERS[name][1]
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_points_scatter_by_a_hundredth_about_the_centre_of_their_gaussian(drawn):
+    name, points, component = drawn
+    noise = (points - centres(name)[component]) / 0.01
+    # 20,000 draws put 4 sigma of the mean inside .03, of the covariance inside .04.
+    np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.03)
+    np.testing.assert_allclose(np.cov(noise.T), np.eye(2), atol=0.04)
+    for axis in range(2):
+        assert scipy.stats.kstest(noise[:, axis], "norm").pvalue > 1e-3
+
+
+def test_noise_has_nothing_to_do_with_the_gaussian_it_is_added_to(drawn):
+    name, points, component = drawn
+    noise = points - centres(name)[component]
+    groups = [noise[component == k, 0] for k in range(SAMPLERS[name][1])]
+    assert scipy.stats.f_oneway(*groups).pvalue > 1e-3
+
+
+def test_the_whole_ring_and_grid_have_the_moments_of_their_mixture(drawn):
+    name, points, _ = drawn
+    # Of a coordinate: 1/2 on the circle; (0 + 2/4 + 2) / 5 on the grid.
+    variance = {"ring": 0.5, "grid": 0.5}[name] + 0.01**2
+    np.testing.assert_allclose(points.mean(axis=0), 0, atol=0.025)
+    np.testing.assert_allclose(np.cov(points.T), variance * np.eye(2), atol=0.02)
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_gaussians_are_drawn_by_the_key_alone_under_jit_and_vmap(name):
+    sample, _ = SAMPLERS[name]
+    keys = jax.random.split(jax.random.key(7), 3)
+    points, component = jax.vmap(lambda key: sample(key, 5))(keys)
+    assert points.shape == (3, 5, 2) and points.dtype == jnp.float32
+    assert component.shape == (3, 5) and component.dtype == jnp.int32
+    again, _ = jax.jit(sample, static_argnums=1)(keys[2], 5)
+    np.testing.assert_allclose(points[2], again, atol=1e-6)
+    assert np.abs(points[0] - points[1]).max() > 0.1
+
+
+def test_gaussian_and_noise_are_drawn_with_keys_of_their_own():
+    with jax.debug_key_reuse(True):
+        toy.sample_ring(jax.random.key(0), 3)
+
+
+def test_no_points_can_be_drawn_and_fewer_are_refused():
+    points, component = toy.sample_ring(jax.random.key(0), 0)
+    assert points.shape == (0, 2) and component.shape == (0,)
+    with pytest.raises(ValueError, match="at least 0, got -1"):
+        toy.sample_grid(jax.random.key(0), -1)

@@ -92,6 +92,7 @@ def test_the_result_depends_on_the_seed_and_on_alpha_alone(tmp_path, config, ses
     assert params("again") == first
     assert params("seed", seed=1) != first
     assert params("erm", alpha=0.0) != first
+    assert params("weak", alpha=0.2) != first
     assert params("evaluated_often", train_error_every=1) == first
 
 

@@ -38,9 +38,11 @@ VICINITIES = {
     "stage1": {"mix_at": "stage1"},
     "stage3": {"mix_at": "stage3", "lam_per": "example"},
     "cutmix": {"alpha": 0.0, "cutmix_probability": 1.0},
+    "cutmix per example": {"cutmix_probability": 1.0, "lam_per": "example"},
     "mixup or cutmix": {"cutmix_probability": 0.5, "lam_per": "example"},
     "extrapolation": {"lam_low": -0.9, "lam_high": -0.1},
     "late": {"mix_from_epoch": 2},
+    "late cutmix": {"mix_from_epoch": 2, "cutmix_probability": 1.0, "alpha": 0.0},
     "probability": {"mix_probability": 0.5, "lam_per": "example"},
 }
 
@@ -107,7 +109,7 @@ class ByHand:
         x, y = self.mix()
         own = mixup_jax.closer(self.draw(), self.y)
         match name:
-            case "erm" | "late":
+            case "erm" | "late" | "late cutmix":
                 return self.x, self.y
             case "mixup":
                 return x, y
@@ -148,7 +150,7 @@ class ByHand:
         return None
 
 
-NOT_BY_HAND = {"noise", "cutmix", "mixup or cutmix"}
+NOT_BY_HAND = {"noise", "cutmix", "cutmix per example", "mixup or cutmix"}
 
 
 @pytest.mark.parametrize("name", sorted(VICINITIES.keys() - NOT_BY_HAND))
@@ -163,7 +165,7 @@ def test_a_step_sees_what_the_public_functions_make(name):
         for k, features in enumerate(stages, start=1):
             expected = mixed if k == STAGES[name] else x
             np.testing.assert_allclose(features, expected, atol=1e-6)
-    elif name not in ("erm", "late"):
+    elif name not in ("erm", "late", "late cutmix"):
         plain_x, plain_y = ByHand().make("erm")
         assert max(np.abs(x - plain_x).max(), np.abs(y - plain_y).max()) > 0.01
 
@@ -209,31 +211,45 @@ def test_latent_mixing_trains_the_same_on_one_device_and_on_many():
         one.params,
         many.params,
     )
-    plain = Case(alpha=1.0).train(steps=2)
-    gap = jax.tree.map(lambda a, b: np.abs(a - b).max(), one.params, plain.params)
-    assert max(jax.tree.leaves(gap)) > 1e-4
+    for other in ({}, {"mix_at": "stage3"}):
+        trained = Case(alpha=1.0, vicinity=other).train(steps=2)
+        gap = jax.tree.map(lambda a, b: np.abs(a - b).max(), one.params, trained.params)
+        assert max(jax.tree.leaves(gap)) > 1e-4
 
 
-def test_pairs_within_a_device_stay_there():
-    # Device 0 has classes 0 and 1, device 1 has class 2 alone.
-    labels = jnp.array([0, 1, 0, 1, 2, 2, 2, 2])
+def mixed_within_devices(labels, classes, **fields):
+    """Targets [2, 4, K] of 8 examples on two devices, pairs within each."""
+    labels = jnp.asarray(labels)
     data = TrainData(labels, labels, labels, jax.random.key(7), jnp.float32(1))
-    vicinity = Vicinity(alpha=1.0, pairing_scope="device")
+    vicinity = Vicinity(alpha=1.0, pairing_scope="device", **fields)
 
     def load(rows):
-        return Batch(jnp.zeros((len(rows), 2)), jax.nn.one_hot(labels[rows], 3))
+        return Batch(jnp.zeros((len(rows), 2)), jax.nn.one_hot(labels[rows], classes))
 
     def on_device(positions):
         place = Place(jnp.int32(0), jnp.float32(0), jnp.arange(8), positions)
         return vicinal_batch(vicinity, load, data, place, data.alpha)[0].targets
 
-    devices = jax.devices()[:2]
-    both = jax.pmap(on_device, axis_name=AXIS, devices=devices)(
-        jnp.arange(8).reshape(2, 4)
+    places = jnp.arange(8).reshape(2, 4)
+    return np.asarray(
+        jax.pmap(on_device, axis_name=AXIS, devices=jax.devices()[:2])(places)
     )
-    assert float(both[0][:, 2].max()) == 0
-    assert float(both[1][:, :2].max()) == 0
-    assert ((both[0] > 0) & (both[0] < 1)).any()
+
+
+def test_pairs_within_a_device_stay_there():
+    # Everyone is a class of their own, so targets tell who was mixed.
+    both = mixed_within_devices(np.arange(8), 8)
+    assert both[0][:, 4:].max() == 0
+    assert both[1][:, :4].max() == 0
+    assert ((both > 0) & (both < 1)).any(axis=(1, 2)).all()
+    # Each device draws pairs of its own.
+    assert (both[0][:, :4] != both[1][:, 4:]).any()
+
+
+def test_pairs_of_a_class_within_a_device():
+    labels = np.array([0, 1, 0, 1, 1, 1, 0, 0])
+    both = mixed_within_devices(labels, 2, pairing="same_class")
+    np.testing.assert_allclose(both.reshape(8, 2), np.eye(2)[labels], rtol=1e-6)
 
 
 def test_one_compiled_step_serves_every_alpha():

@@ -26,6 +26,8 @@ def test_noise_keeps_the_dtype_and_is_nothing_at_zero():
     x = jax.random.normal(KEY, (3, 2), jnp.bfloat16)
     np.testing.assert_array_equal(gaussian_noise(KEY, x, sigma=0.0), x)
     assert gaussian_noise(KEY, x, sigma=0.1).dtype == jnp.bfloat16
+    with pytest.raises(ValueError, match="inputs has dtype uint8"):
+        gaussian_noise(KEY, jnp.ones(3, jnp.uint8), sigma=0.1)
     with pytest.raises(ValueError, match="sigma must be at least 0, got -1"):
         gaussian_noise(KEY, x, sigma=-1)
 

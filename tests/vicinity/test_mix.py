@@ -188,6 +188,14 @@ def test_impossible_draws_are_refused():
         mix.draw_mixing(KEY, 4, alpha=1.0, lam_per="pair", examples=3)
 
 
+def test_draws_that_do_not_fit_the_batch_are_refused():
+    with pytest.raises(ValueError, match="at least 1 example, got 0"):
+        mix.draw_mixing(KEY, 0, alpha=1.0)
+    wrong = mix.Mixing(jnp.ones(3), jnp.arange(4))
+    with pytest.raises(ValueError, match=r"lam has shape \(3,\).* 4 examples"):
+        mix.apply_mixing(wrong, jnp.ones((4, 2)))
+
+
 def test_one_program_serves_a_grid_of_alphas():
     x = jax.random.normal(KEY, (8, 3))
     alphas = jnp.array([0.0, 0.2, 8.0])

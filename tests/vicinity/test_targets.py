@@ -26,6 +26,11 @@ def test_smoothing_out_of_range_is_refused(epsilon):
         smooth_labels(jnp.eye(3), epsilon=epsilon)
 
 
+def test_class_ids_cannot_be_smoothed():
+    with pytest.raises(ValueError, match="targets has dtype int32"):
+        smooth_labels(jnp.array([[0, 1]]), epsilon=0.1)
+
+
 def test_smoothing_commutes_with_mixing():
     y = jax.nn.one_hot(jnp.array([0, 2, 1]), 3)
     draw = Mixing(jnp.float32(0.3), SWAP)

@@ -77,6 +77,7 @@ def test_alpha_moves_linearly_over_the_run():
         ({"alpha": 1.0, "mix_probability": 1.5}, "at least 0 and at most 1, got 1.5"),
         ({"label_smoothing": 1.5}, "label_smoothing"),
         ({"noise": -0.1}, "noise"),
+        ({"alpha": 1.0, "cutmix_alpha": 0.5}, "cutmix_alpha has no effect"),
         ({"alpha": 1.0, "lam_low": 1.0}, "lam_low 1.0 must be below lam_high 1.0"),
         (
             {"alpha": 1.0, "mix_from_epoch": 5, "mix_until_epoch": 5},
