@@ -36,6 +36,7 @@ def test_purposes_keep_the_numbers_that_past_results_were_made_with():
         "AUGMENT": 2,
         "MIX": 3,
         "DROPOUT": 4,
+        "NOISE": 5,
     }
 
 
