@@ -262,6 +262,15 @@ def test_mixup_or_cutmix(after):
     np.testing.assert_allclose(names["either_labels"], labels, atol=1e-6)
 
 
+def test_sounds_mix_before_or_after_the_spectrogram(after):
+    names = after("from_spectrograms")
+    before, later = names["from_waveforms"], names["from_spectrograms"]
+    assert before.shape == later.shape == (8, 161, 101, 1)
+    np.testing.assert_allclose(names["mixed_words"].sum(axis=1), 1, rtol=1e-6)
+    # The logarithm of magnitudes is not linear, so the two differ.
+    assert np.abs(before - later).max() > 0.1
+
+
 def test_sequences_are_as_long_as_the_longer_one(after):
     names = after("mixed_lengths")
     lengths, draw = np.asarray(names["lengths"]), names["draw"]

@@ -197,8 +197,9 @@ class Vicinity:
                     f"{name} must be a finite number of at least {low}{upper}, "
                     f"got {value}"
                 )
-        if not math.isfinite(self.alpha_end):
-            wrong.append(f"alpha_end must be finite, got {self.alpha_end}")
+        end = self.alpha_end
+        if end != -1 and not (math.isfinite(end) and end >= 0):
+            wrong.append(f"alpha_end must be -1 or finite and at least 0, got {end}")
         if self.lam_low >= self.lam_high:
             wrong.append(
                 f"lam_low {self.lam_low} must be below lam_high {self.lam_high}"

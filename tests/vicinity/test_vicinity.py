@@ -77,6 +77,10 @@ def test_alpha_moves_linearly_over_the_run():
         ({"alpha": 1.0, "mix_probability": 1.5}, "at least 0 and at most 1, got 1.5"),
         ({"label_smoothing": 1.5}, "label_smoothing"),
         ({"noise": -0.1}, "noise"),
+        (
+            {"alpha_end": -0.5},
+            "alpha_end must be -1 or finite and at least 0, got -0.5",
+        ),
         ({"alpha": 1.0, "cutmix_alpha": 0.5}, "cutmix_alpha has no effect"),
         ({"alpha": 1.0, "lam_low": 1.0}, "lam_low 1.0 must be below lam_high 1.0"),
         (
