@@ -29,12 +29,10 @@ from mixup_jax.data.augment import augment, normalise
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs.environment import environment
 from mixup_jax.training.optimizer import make_optimizer
-from mixup_jax.training.placement import AXIS, Placement
+from mixup_jax.training.placement import Placement
 from mixup_jax.training.state import initial_state
 from mixup_jax.training.step import TrainRecipe, train_step, virtual_examples
-from mixup_jax.training.step_data import TrainData
-from mixup_jax.vicinity.exchange import apply_mixing_across
-from mixup_jax.vicinity.mix import draw_mixing
+from mixup_jax.training.step_data import Share, TrainData
 from mixup_jax.vicinity.neighbours import Neighbours
 from mixup_jax.vicinity.vicinity import Vicinity
 
@@ -95,21 +93,17 @@ class Bench:
         With `streamed`, a device has its own share of the batch alone, as if it had
         come from the host, and partners are fetched from the other devices.
         """
-        recipe = self.recipe(Vicinity() if streamed else vicinity)
+        recipe = self.recipe(vicinity)
 
-        def make(step, data, positions):
+        def make(step, data, share):
             indices = data.order[: self.batch_size]
-            batch, _ = virtual_examples(recipe, data, step, indices, positions)
-            if streamed:
-                key = jax.random.fold_in(data.root, step)
-                draw = draw_mixing(key, self.batch_size, alpha=data.alpha)
-                batch = apply_mixing_across(draw, batch, positions, axis_name=AXIS)
-            return batch
+            return virtual_examples(recipe, data, step, indices, share)[0]
 
         run = self.placement.parallelise(make)
         step = self.placement.replicate(np.int32(3))
-        positions = self.placement.positions(self.batch_size)
-        return lambda: run(step, self.data, positions)
+        share = self.share(streamed)
+        data = self.data._replace(inputs=None) if streamed else self.data
+        return lambda: run(step, data, share)
 
     def steps(self, vicinity: Vicinity) -> Callable:
         """Takes whole training steps, one after another."""
@@ -118,8 +112,16 @@ class Bench:
         variables = models.initialise(recipe.network, jax.random.key(0), _SHAPE)
         opt_state = recipe.optimizer.init(variables["params"])
         state = self.placement.replicate(initial_state(variables, opt_state))
+        share = self.share()
+        return lambda: run(state, self.data, share)
+
+    def share(self, streamed: bool = False) -> Share:
+        """Positions in the batch; if streamed, with the inputs there."""
         positions = self.placement.positions(self.batch_size)
-        return lambda: run(state, self.data, positions)
+        if not streamed:
+            return Share(positions)
+        inputs = np.asarray(self.data.inputs)[: self.batch_size]
+        return Share(positions, self.placement.split(inputs))
 
 
 def _prepare(keys, inputs):

@@ -63,7 +63,11 @@ def virtual(name, near):
     data = TrainData(None, ids, rows, jax.random.key(3), None, near)
     place = vicinal.Place(jnp.int32(0), jnp.float32(0), rows, rows)
     batch, before_stage = vicinal.vicinal_batch(
-        vicinity, load, data, place, jnp.float32(vicinity.alpha)
+        vicinity,
+        vicinal.by_index(load, place),
+        data,
+        place,
+        jnp.float32(vicinity.alpha),
     )
     if before_stage is None:
         return batch

@@ -17,6 +17,7 @@ from mixup_jax.randomness import Purpose, purpose_key
 from mixup_jax.runs.config import RunConfig
 from mixup_jax.training.loop import Evaluator, train_steps
 from mixup_jax.training.optimizer import make_optimizer
+from mixup_jax.training.order import Order
 from mixup_jax.training.placement import AXIS, Placement
 from mixup_jax.training.state import TrainState, initial_state
 from mixup_jax.training.step import EvalRecipe, TrainRecipe, eval_step, train_step
@@ -92,6 +93,9 @@ class Parts:
         self.steps_per_epoch = config.steps_per_epoch(len(train.labels))
         self.schedule = config.schedule(self.steps_per_epoch)
         self._root = jax.random.key(config.seed)
+        self._order = Order(
+            self._root, len(train.labels), config.batch_size, self.steps_per_epoch
+        )
         self._corruption = corrupt_labels(
             train.labels,
             config.corruption,
@@ -154,8 +158,7 @@ class Parts:
             state,
             TrainData(self._inputs, self._labels, order, *rest),
             self.placement,
-            batch_size=config.batch_size,
-            steps_per_epoch=self.steps_per_epoch,
+            order=self._order,
             epochs=config.epochs,
         )
 

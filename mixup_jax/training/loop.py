@@ -1,16 +1,18 @@
 """The loop over steps: no files, no flags, no printing; those live with the caller."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int
 
 from mixup_jax.evaluation.classification import Sums, add
-from mixup_jax.randomness import Purpose, purpose_key
+from mixup_jax.training.order import Order, Request
 from mixup_jax.training.placement import Placement
 from mixup_jax.training.state import TrainState
-from mixup_jax.training.step_data import EvalData, TrainData
+from mixup_jax.training.step_data import EvalData, Share, TrainData
+
+# Gives each request's inputs, in order; closing it ends its work.
+Stream = Callable[[Iterable[Request]], Iterator[np.ndarray]]
 
 
 def train_steps(
@@ -19,71 +21,109 @@ def train_steps(
     data: TrainData,
     placement: Placement,
     *,
-    batch_size: int,
-    steps_per_epoch: int,
+    order: Order,
     epochs: int,
+    stream: Stream | None = None,
 ) -> Iterator[TrainState]:
     """Trains from wherever `state` stands to the end, yielding after every step.
 
     Args:
-      step: Per-device training step, (state, data, positions) -> state.
+      step: Per-device training step, (state, data, share) -> state.
       state: Replicated; it and every yielded state are donated to the next step, so
         read what you need before asking for the next.
       data: Replicated; its `order` is replaced at the start of each epoch.
       placement: Devices.
-      batch_size: Global.
-      steps_per_epoch: The last of them may be short.
+      order: Of the examples.
       epochs: In all, those already behind `state` included.
+      stream: Where inputs come from that are not in `data`.
     """
     run = placement.parallelise(step, donate_state=True)
-    examples = data.labels.shape[0]
-    rest = examples - batch_size * (steps_per_epoch - 1)
-    whole = placement.positions(min(batch_size, examples))
-    last = whole if rest >= batch_size else placement.positions(rest)
-    start = int(state.step)
-    for count in range(start, epochs * steps_per_epoch):
-        epoch, place = divmod(count, steps_per_epoch)
+    start, end = int(state.step), epochs * order.steps_per_epoch
+    if stream is None:
+        shares = _shares(placement, order, start, end)
+    else:
+        shares = _streamed_shares(placement, stream(order.requests(start, end)))
+    for count, share in zip(range(start, end), shares, strict=True):
+        epoch, place = divmod(count, order.steps_per_epoch)
         if place == 0 or count == start:
-            order = epoch_order(data.root, examples, epoch)
-            data = data._replace(order=placement.replicate(order))
-        state = run(state, data, last if place == steps_per_epoch - 1 else whole)
+            data = data._replace(order=placement.replicate(order.epoch(epoch)))
+        state = run(state, data, share)
         if placement.must_wait(count):
             jax.block_until_ready(state.step)
         yield state
 
 
-def epoch_order(root: Array, examples: int, epoch: int) -> Int[np.ndarray, " N"]:
-    """Returns the order of the training set in one epoch."""
-    key = purpose_key(root, Purpose.ORDER, epoch)
-    return np.asarray(jax.random.permutation(key, examples), np.int32)
+def _shares(
+    placement: Placement, order: Order, start: int, end: int
+) -> Iterator[Share]:
+    whole = Share(placement.positions(min(order.batch_size, order.examples)))
+    rest = order.size(order.steps_per_epoch - 1)
+    last = whole if rest == order.batch_size else Share(placement.positions(rest))
+    for count in range(start, end):
+        yield whole if order.size(count) == order.batch_size else last
+
+
+def _streamed_shares(
+    placement: Placement, batches: Iterator[np.ndarray]
+) -> Iterator[Share]:
+    """One batch is on its way to the devices while they work on the one before."""
+    waiting = None
+    for batch in batches:
+        arriving = Share(placement.positions(len(batch)), placement.split(batch))
+        if waiting is not None:
+            yield waiting
+        waiting = arriving
+    if waiting is not None:
+        yield waiting
 
 
 class Evaluator:
     """Counts errors of a network on one set, compiled once.
 
     Args:
-      step: Per-device evaluation step, (variables, data, positions) -> sums.
+      step: Per-device evaluation step, (variables, data, share) -> sums.
       data: Replicated; its `start` is set here.
       placement: Devices.
       batch_size: Global; rounded up to a multiple of the devices.
+      stream: Where inputs come from that are not in `data`.
     """
 
     def __init__(
-        self, step: Callable, data: EvalData, placement: Placement, *, batch_size: int
+        self,
+        step: Callable,
+        data: EvalData,
+        placement: Placement,
+        *,
+        batch_size: int,
+        stream: Stream | None = None,
     ):
         devices = len(placement.devices)
         size = min(batch_size, data.labels.shape[0])
         self._size = -(-size // devices) * devices
         self._run = placement.parallelise(step)
-        self._positions = placement.positions(self._size)
-        self._data, self._placement = data, placement
+        self._data, self._placement, self._stream = data, placement, stream
 
     def __call__(self, variables: dict) -> Sums:
         """Returns the sums over the whole set, every example counted once."""
         total = None
-        for start in range(0, self._data.labels.shape[0], self._size):
+        starts = range(0, self._data.labels.shape[0], self._size)
+        for start, share in zip(starts, self._shares(starts), strict=True):
             place = self._placement.replicate(np.int32(start))
             data = self._data._replace(start=place)
-            total = add(total, self._run(variables, data, self._positions))
+            total = add(total, self._run(variables, data, share))
         assert total is not None
         return total
+
+    def _shares(self, starts: range) -> Iterator[Share]:
+        if self._stream is not None:
+            requests = map(self._request, starts)
+            yield from _streamed_shares(self._placement, self._stream(requests))
+            return
+        share = Share(self._placement.positions(self._size))
+        for _ in starts:
+            yield share
+
+    def _request(self, start: int) -> Request:
+        places = np.arange(start, start + self._size, dtype=np.int32)
+        # As the step does with positions past the end.
+        return Request(0, np.minimum(places, self._data.labels.shape[0] - 1))

@@ -2,11 +2,12 @@
 
 A step is written once, as one device sees it:
 
-    step(state, shared, positions) -> state, or sums over all devices
+    step(state, shared, share) -> state, or sums over all devices
 
-`state` and `shared` (data set, epoch's order, key) are whole on every device;
-`positions` are this device's places in the global batch. Both wrappers keep the state
-replicated in the same form, so a checkpoint of one continues under the other.
+`state` and `shared` (data set, epoch's order, key) are whole on every device; `share`
+is this device's part of the global batch: its places in it and, of a streamed set, the
+inputs there. Both wrappers keep the state replicated in the same form, so a checkpoint
+of one continues under the other.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Shaped
 
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.types import PyTree
@@ -73,14 +74,17 @@ class Placement:
 
     def positions(self, batch_size: int) -> Int[Array, "..."]:
         """Returns 0 .. batch_size - 1, each device holding its share."""
-        self.check_divisible(batch_size, "a batch")
-        places = np.arange(batch_size, dtype=np.int32)
+        return self.split(np.arange(batch_size, dtype=np.int32))
+
+    def split(self, batch: Shaped[np.ndarray, "B ..."]) -> Shaped[Array, "..."]:
+        """Sends each device its share of a batch; does not wait for the transfer."""
+        self.check_divisible(len(batch), "a batch")
         if self.mode == "pmap":
-            places = places.reshape(len(self.devices), -1)
-        return jax.device_put(places, NamedSharding(self._mesh, PartitionSpec(AXIS)))
+            batch = batch.reshape(len(self.devices), -1, *batch.shape[1:])
+        return jax.device_put(batch, NamedSharding(self._mesh, PartitionSpec(AXIS)))
 
     def parallelise(self, step: Callable, *, donate_state: bool = False) -> Callable:
-        """Returns the compiled step over all devices, (state, shared, positions)."""
+        """Returns the compiled step over all devices, (state, shared, share)."""
         donate = (0,) if donate_state else ()
         if self.mode == "pmap":
             return jax.pmap(

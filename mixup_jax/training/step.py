@@ -1,9 +1,11 @@
 """One step of training and of evaluation, as one device sees it.
 
-The data set lies whole on every device. A step knows the global batch by its indices,
-draws lambda and partners for all of it from a key that every device shares, and loads
-just its own examples and their partners: pairs reach across devices at no cost in
-communication, and the virtual examples are the same on one device and on eight.
+A step knows the global batch by its indices and draws lambda and partners for all of it
+from a key that every device shares: the virtual examples are the same on one device and
+on eight. Where the data set lies whole on every device, a device loads its examples and
+their partners by index, and pairs reach across devices at no cost in communication.
+Where it is streamed, the batch comes in shares, and partners are fetched as they were
+stored, in bytes, before they are augmented.
 """
 
 import dataclasses
@@ -22,14 +24,25 @@ from mixup_jax.losses import soft_cross_entropy
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
 from mixup_jax.training.placement import AXIS
 from mixup_jax.training.state import TrainState
-from mixup_jax.training.step_data import EvalData, TrainData
-from mixup_jax.training.vicinal import BeforeStage, Place, vicinal_batch
+from mixup_jax.training.step_data import EvalData, Share, TrainData
+from mixup_jax.training.vicinal import (
+    BeforeStage,
+    Examples,
+    Place,
+    by_index,
+    vicinal_batch,
+)
 from mixup_jax.types import Batch, PyTree
+from mixup_jax.vicinity.exchange import fetch
 from mixup_jax.vicinity.vicinity import Vicinity
 
 # Per-example keys and raw inputs to the network's inputs.
 Prepare = Callable[[Shaped[Array, " B *key"], Shaped[Array, "B ..."]], Array]
 Normalise = Callable[[Shaped[Array, "B ..."]], Array]
+
+
+def _identity(mixed: Array) -> Array:
+    return mixed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +52,16 @@ class TrainRecipe:
     Attributes:
       network: Of `mixup_jax.models`.
       optimizer: Of `mixup_jax.training.optimizer`.
-      prepare: Augments and normalises; the same key gives the same result, so that a
-        partner looks as it does in its own place in the batch.
+      prepare: Makes stored examples what is to be mixed: augments, normalises. The same
+        key gives the same result, so that a partner looks as it does in its own place
+        in the batch.
       num_classes: K.
       batch_size: Global, of all batches but perhaps the last of an epoch.
       steps_per_epoch: Steps in an epoch.
       epochs: Of the run.
       vicinity: Of the virtual examples; its alpha only says whether there is mixing,
         the strength is `TrainData.alpha`.
+      finish: Makes mixed examples what the network reads.
     """
 
     network: nn.Module
@@ -57,16 +72,17 @@ class TrainRecipe:
     steps_per_epoch: int
     epochs: int
     vicinity: Vicinity
+    finish: Callable[[Array], Array] = _identity
 
 
 def train_step(
-    recipe: TrainRecipe, state: TrainState, data: TrainData, positions: Int[Array, " B"]
+    recipe: TrainRecipe, state: TrainState, data: TrainData, share: Share
 ) -> TrainState:
-    """Takes one step; `positions` are this device's places in the batch."""
-    size = positions.shape[0] * lax.axis_size(AXIS)
+    """Takes one step; `share` is what this device has of the batch."""
+    size = share.positions.shape[0] * lax.axis_size(AXIS)
     start = state.step % recipe.steps_per_epoch * recipe.batch_size
     indices = lax.dynamic_slice_in_dim(data.order, start, size)
-    batch, before_stage = virtual_examples(recipe, data, state.step, indices, positions)
+    batch, before_stage = virtual_examples(recipe, data, state.step, indices, share)
     dropout_key = purpose_key(data.root, Purpose.DROPOUT, state.step)
 
     def loss_of(params):
@@ -74,7 +90,7 @@ def train_step(
             {"params": params, "batch_stats": state.batch_stats},
             batch.inputs,
             train=True,
-            dropout_keys=example_keys(dropout_key, indices[positions]),
+            dropout_keys=example_keys(dropout_key, indices[share.positions]),
             before_stage=before_stage,
             mutable=["batch_stats"],
         )
@@ -92,21 +108,49 @@ def train_step(
 
 
 def virtual_examples(
-    recipe: TrainRecipe, data: TrainData, step: Array, indices: Array, positions: Array
+    recipe: TrainRecipe,
+    data: TrainData,
+    step: Int[Array, ""],
+    indices: Int[Array, " B"],
+    share: Share,
 ) -> tuple[Batch, BeforeStage | None]:
     """Returns this device's share of a step's batch; see `vicinal_batch`."""
-    key = purpose_key(data.root, Purpose.AUGMENT, step)
-
-    def load(rows: Array) -> Batch:
-        targets = jax.nn.one_hot(data.labels[rows], recipe.num_classes)
-        return Batch(
-            recipe.prepare(example_keys(key, rows), data.inputs[rows]), targets
-        )
-
     epoch = step / recipe.steps_per_epoch
-    place = Place(step, epoch, indices, positions)
-    alpha = recipe.vicinity.alpha_at(data.alpha, epoch, recipe.epochs)
-    return vicinal_batch(recipe.vicinity, load, data, place, alpha)
+    place = Place(step, epoch, indices, share.positions)
+    return vicinal_batch(
+        recipe.vicinity,
+        _examples(recipe, data, place, share),
+        data,
+        place,
+        recipe.vicinity.alpha_at(data.alpha, epoch, recipe.epochs),
+        finish=recipe.finish,
+    )
+
+
+def _examples(
+    recipe: TrainRecipe, data: TrainData, place: Place, share: Share
+) -> Examples:
+    key = purpose_key(data.root, Purpose.AUGMENT, place.step)
+
+    def prepared(rows: Array, inputs: Array) -> Batch:
+        targets = jax.nn.one_hot(data.labels[rows], recipe.num_classes)
+        return Batch(recipe.prepare(example_keys(key, rows), inputs), targets)
+
+    if share.inputs is None:
+        stored = data.inputs
+        if stored is None:
+            raise ValueError("neither the data nor the share of a step has inputs")
+        return by_index(lambda rows: prepared(rows, stored[rows]), place)
+    here, within = share.inputs, recipe.vicinity.pairing_scope == "device"
+
+    def at(places: Array) -> Batch:
+        if within:  # positions of a device follow one another
+            there = here[places - share.positions[0]]
+        else:
+            there = fetch(here, places, axis_name=AXIS)
+        return prepared(place.indices[places], there)
+
+    return Examples(prepared(place.indices[share.positions], here), at)
 
 
 def _advance(
@@ -139,18 +183,20 @@ class EvalRecipe:
 
 
 def eval_step(
-    recipe: EvalRecipe, variables: PyTree, data: EvalData, positions: Int[Array, " B"]
+    recipe: EvalRecipe, variables: PyTree, data: EvalData, share: Share
 ) -> Sums:
-    """Returns the sums over the examples at `start` + `positions`, of all devices.
+    """Returns the sums over the examples at `start` + positions, of all devices.
 
     Positions past the end of the set are padding and count for nothing, so every
     example counts once whatever the batch size.
     """
     count = data.labels.shape[0]
-    places = data.start + positions
+    places = data.start + share.positions
     indices = jnp.minimum(places, count - 1)
-    inputs = recipe.normalise(data.inputs[indices])
-    logits: Any = recipe.network.apply(variables, inputs, train=False)
+    stored = share.inputs if data.inputs is None else data.inputs[indices]
+    if stored is None:
+        raise ValueError("neither the data nor the share of a step has inputs")
+    logits: Any = recipe.network.apply(variables, recipe.normalise(stored), train=False)
     weights = jax.nn.one_hot(data.group[indices], recipe.groups)
     weights = weights * (places < count)[:, None]
     return lax.psum(error_sums(logits, data.labels[indices], weights), AXIS)

@@ -1,9 +1,9 @@
 """The virtual examples of one training step, as one device makes them.
 
 Draws are for the global batch, from a key that every device shares, so they are the
-same on one device and on eight. A device then loads its own rows and their partners,
-by index: the data set lies whole on each, and pairs cost no communication. Only
-features inside the network, which no other device has, are fetched (`mix_at`).
+same on one device and on eight. Where the data set lies whole on each device, partners
+are loaded by index and pairs cost no communication; what no other device has, streamed
+inputs and features inside the network (`mix_at`), is fetched from where it is.
 """
 
 from collections.abc import Callable
@@ -46,47 +46,73 @@ class Place(NamedTuple):
     positions: Int[Array, " b"]
 
 
+class Examples(NamedTuple):
+    """How a device comes by examples that are ready to be mixed.
+
+    Attributes:
+      own: Those at its positions.
+      at: Those at places in the global batch.
+      rows: Those of the data set by index; None where only the batch is there.
+    """
+
+    own: Batch
+    at: Callable[[Int[Array, " b"]], Batch]
+    rows: Callable[[Int[Array, " b"]], Batch] | None = None
+
+
+def by_index(load: Callable[[Int[Array, " b"]], Batch], place: Place) -> Examples:
+    """Returns access to a data set that lies whole on the device."""
+    own = load(place.indices[place.positions])
+    return Examples(own, lambda places: load(place.indices[places]), load)
+
+
 class _Draw(NamedTuple):
     """The draw for this device's rows.
 
     Attributes:
       mixing: Its partners are places in the global batch; those of neighbours, which
         are not in the batch, are indices into the data set.
-      rows: Of the partners, into the data set; one array for each partner.
       cut: Pixel shares instead of `mixing`'s, where CutMix is in use.
     """
 
     mixing: Mixing
-    rows: list[Int[Array, " b"]]
     cut: CutMixing | None
 
 
 def vicinal_batch(
     vicinity: Vicinity,
-    load: Callable[[Int[Array, " b"]], Batch],
+    examples: Examples,
     data: TrainData,
     place: Place,
     alpha: Float[Array, ""],
+    *,
+    finish: Callable[[Array], Array] = lambda mixed: mixed,
 ) -> tuple[Batch, BeforeStage | None]:
     """Returns this device's virtual examples, and what to do inside the network.
 
     Args:
       vicinity: Static.
-      load: Examples of the data set by their indices, ready for the network.
-      data: Whole; its inputs are read by `load` alone.
+      examples: Access to them.
+      data: Whole; its inputs are read through `examples` alone.
       place: In the step.
       alpha: Of this step, see `Vicinity.alpha_at`.
+      finish: What is left to do to inputs once they are mixed.
+
+    Raises:
+      ValueError: If neighbours are asked for and there is no table of them, or they
+        cannot be loaded because the data set is streamed.
     """
-    own = load(place.indices[place.positions])
+    own = examples.own
     inputs, targets, before_stage = own.inputs, own.targets, None
     if vicinity.mixes:
         draw = _draw(vicinity, data, place, alpha, own.inputs.shape[1:3])
-        partners = [load(rows) for rows in draw.rows]
+        partners = _partners(vicinity, examples, draw)
         targets = _targets(vicinity, draw, [own, *partners])
         if vicinity.stage:
             before_stage = _mix_features(vicinity.stage, draw.mixing)
         else:
             inputs = _inputs(draw, [own, *partners])
+    inputs = finish(inputs)
     if vicinity.label_smoothing:
         targets = smooth_labels(targets, epsilon=vicinity.label_smoothing)
     if vicinity.noise:
@@ -109,7 +135,6 @@ def _draw(
         if data.neighbours is None:
             raise ValueError(f"pairing {vicinity.pairing} needs a table of neighbours")
         mixing = _draw_neighbours(vicinity, key, data.neighbours, place, alpha)
-        rows = sources(mixing)
     else:
         labels = data.labels[place.indices]
         if vicinity.pairing_scope == "device":
@@ -117,11 +142,19 @@ def _draw(
         else:
             mixing = vicinity.draw(key, labels, alpha=alpha)
             mixing = own_rows(mixing, place.positions)
-        rows = [place.indices[partner] for partner in sources(mixing)]
     if not vicinity.cutmix_probability:
-        return _Draw(mixing, rows, None)
+        return _Draw(mixing, None)
     cut = _draw_cut(vicinity, jax.random.fold_in(key, 2), place, mixing, image)
-    return _Draw(mixing._replace(lam=cut.lam), rows, cut)
+    return _Draw(mixing._replace(lam=cut.lam), cut)
+
+
+def _partners(vicinity: Vicinity, examples: Examples, draw: _Draw) -> list[Batch]:
+    find = examples.rows if vicinity.needs_neighbours else examples.at
+    if find is None:
+        raise ValueError(
+            f"pairing {vicinity.pairing} needs the whole data set in device memory"
+        )
+    return [find(partner) for partner in sources(draw.mixing)]
 
 
 def _draw_neighbours(

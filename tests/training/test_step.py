@@ -9,10 +9,11 @@ from training_case import Case
 
 import mixup_jax
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
-from mixup_jax.training.loop import Evaluator, epoch_order
-from mixup_jax.training.placement import Placement
+from mixup_jax.training.loop import Evaluator
+from mixup_jax.training.placement import MODES, Placement
 from mixup_jax.training.step import EvalRecipe, eval_step
 from mixup_jax.training.step_data import EvalData
+from mixup_jax.vicinity.neighbours import Neighbours
 
 
 def by_hand(case: Case, steps: int):
@@ -21,7 +22,7 @@ def by_hand(case: Case, steps: int):
     velocity = jax.tree.map(jnp.zeros_like, params)
     for step in range(steps):
         epoch, place = divmod(step, case.STEPS_PER_EPOCH)
-        order = epoch_order(case.root, case.EXAMPLES, epoch)
+        order = case.order.epoch(epoch)
         chosen = order[place * case.BATCH : (place + 1) * case.BATCH]
         keys = example_keys(
             purpose_key(case.root, Purpose.AUGMENT, step), jnp.asarray(chosen)
@@ -69,6 +70,33 @@ def test_pairs_reach_across_devices(devices):
     )
 
 
+STREAMED = {
+    "mixup": {},
+    "same class, per example": {"pairing": "same_class", "lam_per": "example"},
+    "three examples": {"mixed_examples": 3},
+    "cutmix": {"cutmix_probability": 0.5},
+    "within a device": {"pairing_scope": "device"},
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("devices", [1, 2, 8])
+@pytest.mark.parametrize("name", STREAMED)
+def test_streamed_sets_train_as_those_in_device_memory(name, devices, mode):
+    cases = [
+        Case(devices=devices, mode=mode, vicinity=STREAMED[name], streamed=streamed)
+        for streamed in (False, True)
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *(case.train() for case in cases))
+
+
+def test_neighbours_of_a_streamed_set_are_refused():
+    table = Neighbours(jnp.zeros((40, 1), jnp.int32), jnp.ones(40, jnp.int32))
+    case = Case(vicinity={"pairing": "neighbours"}, neighbours=table, streamed=True)
+    with pytest.raises(ValueError, match="the whole data set in device memory"):
+        case.train()
+
+
 def test_mixing_changes_what_is_learned():
     erm, mixed = (Case(alpha=alpha).train(steps=3) for alpha in (0.0, 1.0))
     gap = jax.tree.map(lambda a, b: np.abs(a - b).max(), erm.params, mixed.params)
@@ -93,7 +121,8 @@ def test_the_first_step_with_a_loss_that_is_not_finite_is_remembered():
 
 @pytest.mark.parametrize("devices", [1, 8])
 @pytest.mark.parametrize("batch_size", [384, 10_000, 20_000])
-def test_evaluation_counts_all_10000_examples_once(devices, batch_size):
+@pytest.mark.parametrize("streamed", [False, True])
+def test_evaluation_counts_all_10000_examples_once(devices, batch_size, streamed):
     rng = np.random.default_rng(3)
     inputs = rng.normal(size=(10_000, 3)).astype(np.float32)
     labels = rng.integers(0, 3, 10_000, np.int32)
@@ -104,10 +133,15 @@ def test_evaluation_counts_all_10000_examples_once(devices, batch_size):
             assert not train
             return x
 
+    def from_the_host(requests):
+        return (inputs[request.indices] for request in requests)
+
     placement = Placement("shard_map", tuple(jax.devices()[:devices]))
-    data = placement.replicate(EvalData(inputs, labels, group, np.int32(0)))
+    kept, stream = (None, from_the_host) if streamed else (inputs, None)
+    data = placement.replicate(EvalData(kept, labels, group, np.int32(0)))
     step = functools.partial(eval_step, EvalRecipe(Identity(), lambda x: x, groups=2))
-    sums = Evaluator(step, data, placement, batch_size=batch_size)({})
+    count = Evaluator(step, data, placement, batch_size=batch_size, stream=stream)
+    sums = count({})
     assert sums.count.tolist() == [8766, 1234]
     wrong = inputs.argmax(axis=1) != labels
     assert sums.errors.tolist() == [wrong[1234:].sum(), wrong[:1234].sum()]

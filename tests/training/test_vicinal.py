@@ -11,10 +11,9 @@ from training_case import Case
 
 import mixup_jax
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
-from mixup_jax.training.loop import epoch_order
 from mixup_jax.training.placement import AXIS
-from mixup_jax.training.step_data import TrainData
-from mixup_jax.training.vicinal import Place, vicinal_batch
+from mixup_jax.training.step_data import Share, TrainData
+from mixup_jax.training.vicinal import Place, by_index, vicinal_batch
 from mixup_jax.types import Batch
 from mixup_jax.vicinity.neighbours import Neighbours
 from mixup_jax.vicinity.vicinity import Vicinity
@@ -48,7 +47,7 @@ VICINITIES = {
 
 
 STEP = 4
-INDICES = epoch_order(jax.random.key(7), 40, 1)[16:32]
+INDICES = Case().order.epoch(1)[16:32]
 STAGES = {"stage1": 1, "stage3": 3}
 
 
@@ -72,7 +71,8 @@ def by_the_step(name, devices=1):
     def on_device(positions):
         place = Place(jnp.int32(STEP), jnp.float32(1), jnp.asarray(INDICES), positions)
         alpha = vicinity.alpha_at(data.alpha, place.epoch, 10)
-        batch, before_stage = vicinal_batch(vicinity, load, data, place, alpha)
+        examples = by_index(load, place)
+        batch, before_stage = vicinal_batch(vicinity, examples, data, place, alpha)
         stages = [before_stage(k, batch.inputs) for k in (1, 2, 3) if before_stage]
         return batch.inputs, batch.targets, stages
 
@@ -228,7 +228,8 @@ def mixed_within_devices(labels, classes, **fields):
 
     def on_device(positions):
         place = Place(jnp.int32(0), jnp.float32(0), jnp.arange(8), positions)
-        return vicinal_batch(vicinity, load, data, place, data.alpha)[0].targets
+        examples = by_index(load, place)
+        return vicinal_batch(vicinity, examples, data, place, data.alpha)[0].targets
 
     places = jnp.arange(8).reshape(2, 4)
     return np.asarray(
@@ -270,7 +271,8 @@ def test_one_compiled_step_serves_every_alpha():
             case.root,
             jnp.float32(alpha),
         )
-        state = run(case.initial(), data, case.placement.positions(16))
+        share = Share(case.placement.positions(16))
+        state = run(case.initial(), data, share)
         losses.add(float(state.loss_sum))
     assert len(traces) == 1
     assert len(losses) == 3

@@ -10,6 +10,7 @@ import numpy as np
 from mixup_jax import models
 from mixup_jax.training.loop import train_steps
 from mixup_jax.training.optimizer import make_optimizer, step_schedule
+from mixup_jax.training.order import Order
 from mixup_jax.training.placement import AXIS, Placement
 from mixup_jax.training.state import TrainState, initial_state
 from mixup_jax.training.step import TrainRecipe, train_step
@@ -44,6 +45,7 @@ class Case:
     optimizer_name: str = "sgd"
     vicinity: dict = dataclasses.field(default_factory=dict)
     neighbours: Neighbours | None = None
+    streamed: bool = False
 
     CLASSES = 3
     BATCH = 16
@@ -86,11 +88,15 @@ class Case:
         )
         return functools.partial(train_step, recipe)
 
+    @property
+    def order(self):
+        return Order(self.root, self.EXAMPLES, self.BATCH, self.STEPS_PER_EPOCH)
+
     def steps(self, state: TrainState | None = None):
         state = self.placement.replicate(state or self.initial())
         order = jnp.zeros(self.EXAMPLES, jnp.int32)
         data = TrainData(
-            jnp.asarray(self.inputs),
+            None if self.streamed else jnp.asarray(self.inputs),
             jnp.asarray(self.labels),
             order,
             self.root,
@@ -102,10 +108,13 @@ class Case:
             state,
             self.placement.replicate(data),
             self.placement,
-            batch_size=self.BATCH,
-            steps_per_epoch=self.STEPS_PER_EPOCH,
+            order=self.order,
             epochs=self.epochs,
+            stream=self.stream if self.streamed else None,
         )
+
+    def stream(self, requests):
+        return (self.inputs[request.indices] for request in requests)
 
     @property
     def root(self):
