@@ -56,6 +56,7 @@ def define_run_flags(runs: Mapping[str, RunConfig]) -> flags.FlagValues:
     flags.DEFINE_string("parallel", "pmap", "pmap or shard_map", **here)
     flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
     flags.DEFINE_integer("checkpoint_every", 1, "epochs between checkpoints", **here)
+    flags.DEFINE_integer("workers", 0, "threads that decode images; 0: all", **here)
     flags.DEFINE_string("data_dir", None, "of prepared tensorflow-datasets", **here)
     flags.DEFINE_string("manual_dir", None, "of archives you downloaded", **here)
     for field in dataclasses.fields(RunConfig):
@@ -111,6 +112,7 @@ def run_experiment(
         data_dir=values.data_dir,
         manual_dir=values.manual_dir,
         checkpoint_every=values.checkpoint_every,
+        workers=values.workers,
         report=lambda line: print(line, file=sys.stderr),
     )
     result = run(config, values.workdir, session)

@@ -15,7 +15,8 @@ Shapes are written in signatures with jaxtyping. The letters:
 
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Float, Shaped
+import numpy as np
+from jaxtyping import Array, Float, Int, Shaped
 
 PyTree = Any
 # A random key, typed (jax.random.key) or legacy (jax.random.PRNGKey).
@@ -27,3 +28,10 @@ class Batch(NamedTuple):
 
     inputs: Float[Array, "B ..."]
     targets: Float[Array, "B K"]
+
+
+class Request(NamedTuple):
+    """What a stream from the host is asked for: examples, as they look at a step."""
+
+    step: int
+    indices: Int[np.ndarray, " B"]

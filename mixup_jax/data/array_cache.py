@@ -25,21 +25,25 @@ class Arrays(NamedTuple):
     std: tuple[float, ...]
 
 
-def folder(name: str, data_dir: str | None) -> Path:
-    """Returns where a data set and what is derived from it are kept.
+def root(data_dir: str | None) -> Path:
+    """Returns where prepared sets are kept.
 
     Args:
-      name: Of the data set.
       data_dir: By default the environment's TFDS_DATA_DIR, or else
         ~/tensorflow_datasets.
 
     Raises:
       UsageError: If it is not local.
     """
-    root = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    if "://" in root:
-        raise UsageError(f"data_dir must be a local folder, got {root}")
-    return Path(root).expanduser() / name
+    name = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    if "://" in name:
+        raise UsageError(f"data_dir must be a local folder, got {name}")
+    return Path(name).expanduser()
+
+
+def folder(name: str, data_dir: str | None) -> Path:
+    """Returns where a data set and what is derived from it are kept; see `root`."""
+    return root(data_dir) / name
 
 
 def measure(train: Split, test: Split) -> Arrays:

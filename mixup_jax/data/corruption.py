@@ -5,7 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, unknown
+
+# By which the new labels are drawn.
+RULES = ("uniform", "other_class")
 
 
 class Corruption(NamedTuple):
@@ -17,25 +20,32 @@ class Corruption(NamedTuple):
 
 
 def corrupt_labels(
-    labels: Int[np.ndarray, " N"], share: float, num_classes: int, *, seed: int = 12345
+    labels: Int[np.ndarray, " N"],
+    share: float,
+    num_classes: int,
+    *,
+    seed: int = 12345,
+    rule: str = "uniform",
 ) -> Corruption:
-    """Replaces each label, with probability `share`, by a uniformly drawn class.
+    """Replaces each label, with probability `share`, by a class drawn at random.
 
-    The true class may be drawn too, so of ten classes about 0.9 * share of the labels
-    end up wrong. The same arguments give the same result anywhere: draw once, and use
-    it for all epochs.
+    The same arguments give the same result anywhere: draw once, and use it for all
+    epochs.
 
     Args:
       labels: Class indices; left as they are.
       share: Probability of a replacement, in [0, 1]; 0 replaces nothing.
-      num_classes: K; replacements are uniform over 0 to K - 1.
+      num_classes: K.
       seed: Of numpy's legacy generator.
+      rule: "uniform", the reference: over all classes, the true one included, so of ten
+        about 0.9 * share of the labels end up wrong. "other_class": over the others, so
+        all that are replaced are wrong. Both replace the same examples.
 
     Returns:
       The labels in their dtype, the mask of replaced ones, and a copy of the true ones.
 
     Raises:
-      UsageError: If share is outside [0, 1] or NaN.
+      UsageError: If share is outside [0, 1] or NaN, or the rule is unknown.
 
     Source: the authors' generator, which takes its rule and seed from Zhang et al.
     (2017), arXiv:1611.03530. There the mask is drawn first, then the classes of the
@@ -46,9 +56,15 @@ def corrupt_labels(
         raise UsageError(
             f"the share of corrupted labels must be in [0, 1], got {share}"
         )
+    if rule not in RULES:
+        raise unknown("rule of corruption", rule, RULES)
     # The stream of RandomState is frozen by numpy's policy; default_rng's is not.
     rng = np.random.RandomState(seed)
     mask = (rng.rand(len(labels)) <= share) & (share > 0)
     corrupted = labels.copy()
-    corrupted[mask] = rng.choice(num_classes, mask.sum())
+    if rule == "uniform":
+        corrupted[mask] = rng.choice(num_classes, mask.sum())
+    else:
+        away = 1 + rng.choice(num_classes - 1, mask.sum())
+        corrupted[mask] = (labels[mask] + away) % num_classes
     return Corruption(corrupted, mask, labels.copy())

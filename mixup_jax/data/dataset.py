@@ -1,15 +1,17 @@
 """What every source of data returns: labelled splits, validated once.
 
-Inputs stay as they were stored, images in bytes; `mixup_jax.data.augment` and, for
-sounds, `mixup_jax.data.speech` turn them into what a network reads.
+Inputs stay as they were stored: a `Dataset` holds arrays, images in bytes, an
+`ImageDataset` images that are decoded when they are needed.
+`mixup_jax.data.preprocessing` turns both into what a network reads.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Int32, Shaped
 
+from mixup_jax.data.images.images import Images
 from mixup_jax.errors import UsageError
 
 
@@ -21,6 +23,21 @@ class Split(NamedTuple):
 
     inputs: Shaped[np.ndarray, "N ..."]
     labels: Int32[np.ndarray, " N"]
+
+    def first(self, count: int) -> "Split":
+        """Returns the first examples."""
+        return Split(self.inputs[:count], self.labels[:count])
+
+
+class ImageSplit(NamedTuple):
+    """Images, each of its own size, and their classes."""
+
+    images: Images
+    labels: Int32[np.ndarray, " N"]
+
+    def first(self, count: int) -> "ImageSplit":
+        """Returns the first examples."""
+        return ImageSplit(self.images.take(np.arange(count)), self.labels[:count])
 
 
 # Arrays have no single truth value, so a generated __eq__ would only raise.
@@ -74,7 +91,56 @@ class Dataset:
         _check_statistics(self.name, self.train.inputs.shape[-1], self.mean, self.std)
 
 
-def take(dataset: Dataset, *, train: int = 0, test: int = 0) -> Dataset:
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """A data set of images that are decoded when they are needed.
+
+    Attributes:
+      name: As in `Dataset`.
+      title: As in `Dataset`.
+      train: What is learned from.
+      test: What errors are measured on.
+      num_classes: K; labels are 0 to K - 1.
+      mean: One per channel, of pixels scaled to [0, 1].
+      std: Likewise, all above 0.
+
+    Raises:
+      UsageError: If splits are empty, images have other numbers of channels or no known
+        sizes, labels are outside 0 to K - 1, or mean and std do not fit the channels.
+    """
+
+    name: str
+    title: str
+    train: ImageSplit
+    test: ImageSplit
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    validation: None = None
+
+    def __post_init__(self):
+        if self.num_classes < 2:
+            raise UsageError(f"num_classes must be at least 2, got {self.num_classes}")
+        for split, (images, labels) in (("train", self.train), ("test", self.test)):
+            where = f"{self.name}, {split} split"
+            if not len(images) == len(images.sizes) == len(labels) > 0:
+                raise UsageError(
+                    f"{where}: {len(images)} images, {len(images.sizes)} known sizes "
+                    f"and {len(labels)} labels must be the same number, above 0"
+                )
+            _check_labels(where, labels, self.num_classes)
+            if images.channels != self.train.images.channels:
+                raise UsageError(
+                    f"{self.name}: training images have {self.train.images.channels} "
+                    f"channels, {split} ones {images.channels}"
+                )
+        _check_statistics(self.name, self.train.images.channels, self.mean, self.std)
+
+
+_AnyDataset = TypeVar("_AnyDataset", bound=Dataset | ImageDataset)
+
+
+def take(dataset: _AnyDataset, *, train: int = 0, test: int = 0) -> _AnyDataset:
     """Returns the first examples of each split, and a title that says so.
 
     Args:
@@ -116,7 +182,9 @@ def channel_statistics(
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def _first(dataset: Dataset, name: str, split: Split, count: int) -> tuple[Split, str]:
+def _first(
+    dataset: Dataset | ImageDataset, name: str, split: Any, count: int
+) -> tuple[Any, str]:
     have = len(split.labels)
     if not 0 <= count <= have:
         raise UsageError(
@@ -126,7 +194,7 @@ def _first(dataset: Dataset, name: str, split: Split, count: int) -> tuple[Split
     if count in (0, have):
         return split, ""
     note = f", first {count:,} {name} examples"
-    return Split(split.inputs[:count], split.labels[:count]), note
+    return split.first(count), note
 
 
 def _byte_moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

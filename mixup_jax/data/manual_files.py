@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from mixup_jax.errors import UsageError
 
@@ -61,7 +62,9 @@ def check_reachable(title: str, files: Files) -> None:
     """Raises a UsageError within seconds if the files' servers do not answer."""
     import requests  # comes with tensorflow-datasets
 
-    for address in files:
+    # One file of each server: some sets have thousands.
+    servers = {urlsplit(address).netloc: address for address in files}
+    for address in servers.values():
         try:
             with requests.get(address, stream=True, timeout=_TIMEOUT_S) as response:
                 response.raise_for_status()
@@ -78,6 +81,18 @@ def unavailable(title: str, files: Files, cause: Exception) -> UsageError:
     return UsageError(
         f"cannot download {title} ({type(cause).__name__}). Fetch by hand, put into "
         "one folder and name that with --manual_dir:\n" + "\n".join(lines)
+    )
+
+
+def by_hand(title: str, files: Files) -> UsageError:
+    """Returns the error for files that only the user can get."""
+    lines = [
+        f"  {file.filename}, {file.size:,} bytes, SHA-256 {file.checksum}, {address}"
+        for address, file in files.items()
+    ]
+    return UsageError(
+        f"{title} is given out to registered users alone: get these files, put them "
+        "into one folder and name that with --manual_dir:\n" + "\n".join(lines)
     )
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float32, Shaped
 RATE = 16_000  # samples per second
 _WINDOW = 320  # samples, 20 ms; also the length of the FFT
 _HOP = 160  # samples, 10 ms: half a window, which `_frames` relies on
-_FRAMES = 101  # of one second, a frame being centred on sample 0, 160, ..., 16,000
+FRAMES = 101  # of one second, a frame being centred on sample 0, 160, ..., 16,000
 _BINS = _WINDOW // 2 + 1
 
 # Periodic, as scipy.signal.get_window("hamming") gives it: the 321st value would be the
@@ -53,8 +53,8 @@ def log_spectrogram(
     """
     _check(waveforms, bins)
     spectrum = jnp.fft.rfft(_frames(waveforms.astype(jnp.float32), reflect))
-    logs = jnp.log1p(_magnitude(spectrum[:, :_FRAMES, :bins]))
-    logs = jnp.pad(logs, ((0, 0), (0, _FRAMES - logs.shape[1]), (0, 0)))
+    logs = jnp.log1p(_magnitude(spectrum[:, :FRAMES, :bins]))
+    logs = jnp.pad(logs, ((0, 0), (0, FRAMES - logs.shape[1]), (0, 0)))
     if normalise:
         logs = _standardise(logs)
     return logs.swapaxes(1, 2)[..., None]

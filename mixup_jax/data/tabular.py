@@ -13,7 +13,8 @@ from jaxtyping import Float32
 from mixup_jax.data import array_cache, preparing
 from mixup_jax.data.builders.tables import TABLES, Table
 from mixup_jax.data.dataset import Dataset, Split, channel_statistics
-from mixup_jax.errors import UsageError, unknown
+from mixup_jax.data.splitting import TRAIN_SHARE, random_split
+from mixup_jax.errors import unknown
 
 _LOG = logging.getLogger(__name__)
 CACHE_NAME = "mixup_jax_rows.npz"
@@ -27,7 +28,7 @@ def load(
     data_dir: str | None = None,
     manual_dir: str | None = None,
     split_seed: int = 0,
-    train_share: float = 2 / 3,
+    train_share: float = TRAIN_SHARE,
     standardise: bool = True,
 ) -> Dataset:
     """Returns one of the UCI sets, preparing it on first use.
@@ -65,7 +66,8 @@ def load(
         raise unknown("UCI set", name, TABLES)
     table = TABLES[name]
     rows = _rows(table, data_dir, Path(manual_dir).expanduser() if manual_dir else None)
-    train, test = split(rows, seed=split_seed, train_share=train_share)
+    parts = random_split(len(rows.labels), seed=split_seed, train_share=train_share)
+    train, test = (Split(rows.inputs[part], rows.labels[part]) for part in parts)
     fill = _known_means(train.inputs)
     train, test = (Split(_filled(s.inputs, fill), s.labels) for s in (train, test))
     title = (
@@ -78,33 +80,6 @@ def load(
         mean, std = (0.0,) * table.columns, (1.0,) * table.columns
         title += ", not standardised"
     return Dataset(name, title, train, test, len(table.classes), mean, std)
-
-
-def split(rows: Split, *, seed: int, train_share: float) -> tuple[Split, Split]:
-    """Splits rows at random into a training and a test part.
-
-    Args:
-      rows: At least two.
-      seed: Of numpy's legacy generator, whose stream never changes.
-      train_share: Of the rows that go into the first part.
-
-    Raises:
-      UsageError: If the seed or the share is out of range, or there are too few rows.
-    """
-    count = len(rows.labels)
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"split_seed must be from 0 to 2**32 - 1, got {seed}")
-    if not 0 < train_share < 1:
-        raise UsageError(f"train_share must be between 0 and 1, got {train_share}")
-    if count < 2:
-        raise UsageError(f"{count} row cannot be split into two parts")
-    first = min(max(round(train_share * count), 1), count - 1)
-    order = np.random.RandomState(seed).permutation(count)
-    train, test = order[:first], order[first:]
-    return (
-        Split(rows.inputs[train], rows.labels[train]),
-        Split(rows.inputs[test], rows.labels[test]),
-    )
 
 
 def _known_means(features: Float32[np.ndarray, "N C"]) -> Float32[np.ndarray, " C"]:

@@ -28,7 +28,7 @@ class CheckpointStore:
 
     def __init__(self, directory: Path):
         def score(metrics: dict[str, float]) -> float:
-            return -metrics["test_error"]
+            return -metrics["error"]
 
         # Without `best_fn` too, Orbax's best_step is silently the latest.
         options = ocp.CheckpointManagerOptions(
@@ -41,12 +41,12 @@ class CheckpointStore:
         )
         self._manager = ocp.CheckpointManager(directory, options=options)
 
-    def save(self, state: TrainState, *, test_error: float = math.inf) -> None:
+    def save(self, state: TrainState, *, error: float = math.inf) -> None:
         """Starts saving; an error of the save before it is raised here.
 
         Args:
           state: May be donated to the next step at once.
-          test_error: Decides which is the best; infinity for an unfinished epoch.
+          error: Decides which is the best; infinity for an unfinished epoch.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -54,7 +54,7 @@ class CheckpointStore:
         self._manager.save(
             step,
             args=ocp.args.StandardSave(state),
-            metrics={"test_error": test_error},
+            metrics={"error": error},
         )
 
     def restore(
@@ -81,7 +81,7 @@ class CheckpointStore:
         return None
 
     def best_step(self) -> int | None:
-        """Step of the checkpoint with the lowest test error."""
+        """Step of the checkpoint with the lowest error."""
         return self._manager.best_step()
 
     def last_step(self) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 
 from mixup_jax import models
+from mixup_jax.data.options import DataOptions
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.training import optimizer
 from mixup_jax.vicinity.vicinity import Vicinity
@@ -19,22 +20,16 @@ def _field(default: Any, help: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig(Vicinity):
+class RunConfig(Vicinity, DataOptions):
     """One run. The defaults are the paper's CIFAR-10 setting with ERM (section 3.2).
 
-    The fields of `Vicinity` are fields of the run too: each has its flag.
+    The fields of `Vicinity` and of `DataOptions` are fields of the run too: each has
+    its flag.
 
     Two runs with equal configs end in equal parameters, whatever the wrapper or the
     directories; batch statistics are per device unless `sync_batch_norm`.
     """
 
-    dataset: str = _field("cifar10", "name of the data set")
-    corruption: float = _field(0.0, "share of training labels replaced by random ones")
-    corruption_seed: int = _field(12345, "seed of that replacement")
-    train_examples: int = _field(0, "use the first so many for training; 0: all")
-    test_examples: int = _field(0, "use the first so many for testing; 0: all")
-    crop_pad: int = _field(4, "pixels of zero padding before a random crop; 0: none")
-    flip: bool = _field(True, "random horizontal flips")
     model: str = _field("preact_resnet18", "name of the network")
     depth: int = _field(0, "layers of the network; 0: the paper's")
     width: int = _field(0, "channels or units of its first stage; 0: the paper's")
@@ -60,7 +55,7 @@ class RunConfig(Vicinity):
     weight_decay: float = _field(1e-4, "L2 on all parameters, added to the gradient")
     eval_batch_size: int = _field(500, "examples per evaluation step")
     train_error_every: int = _field(
-        0, "epochs between measures of training error; 0: after the last only"
+        0, "epochs between measures of training error; 0: after the last; -1: never"
     )
     seed: int = _field(0, "of initialisation, order, augmentation and mixing")
 
@@ -68,6 +63,7 @@ class RunConfig(Vicinity):
         """Raises one UsageError that lists everything wrong with this config."""
         problems = [
             *self.vicinity.problems(),
+            *self.data_problems(),
             *self._wrong_run_numbers(),
             *self._wrong_names(),
         ]
@@ -81,16 +77,16 @@ class RunConfig(Vicinity):
         return Vicinity(**{field.name: getattr(self, field.name) for field in fields})
 
     def _wrong_run_numbers(self) -> list[str]:
-        at_least = {
-            name: 1 for name in ("epochs", "batch_size", "eval_batch_size")
-        } | dict.fromkeys(_COUNTS, 0)
+        at_least = (
+            {name: 1 for name in ("epochs", "batch_size", "eval_batch_size")}
+            | dict.fromkeys(_COUNTS, 0)
+            | {"train_error_every": -1}
+        )
         problems = [
             f"{name} must be a finite number of at least {low}, got {value}"
             for name, low in at_least.items()
             if not (math.isfinite(value := getattr(self, name)) and value >= low)
         ]
-        if not 0 <= self.corruption <= 1:
-            problems.append(f"corruption must be within 0 and 1, got {self.corruption}")
         if not 0 <= self.momentum < 1:
             problems.append(f"momentum must be from 0 to below 1, got {self.momentum}")
         if not 0 <= self.seed < 2**32:
@@ -163,8 +159,7 @@ class RunConfig(Vicinity):
 
 
 _COUNTS = (
-    "crop_pad depth ghost_batch_norm learning_rate lr_delay lr_factor "
-    "test_examples train_error_every train_examples weight_decay width"
+    "depth ghost_batch_norm learning_rate lr_delay lr_factor weight_decay width"
 ).split()
 
 

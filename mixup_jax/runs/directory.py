@@ -4,6 +4,7 @@ config.json     the config, and the versions and device it ran with
 metrics.jsonl   one line per epoch
 events.*        the same for TensorBoard
 checkpoints/    best and last (see `checkpoint`)
+corruption.npz  where training labels were replaced: which, by what, and the true ones
 result.json     once finished: final metrics and the parameters' hash
 """
 
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mixup_jax.data import array_cache
+from mixup_jax.data.corruption import Corruption
 from mixup_jax.errors import RunError, UsageError
 from mixup_jax.runs.config import RunConfig
 
@@ -69,6 +72,12 @@ class RunDirectory:
             yield writer
         finally:
             writer.close()
+
+    def write_corruption(self, corruption: Corruption) -> None:
+        """Keeps which training labels were replaced; the same on every start."""
+        path = self.path / "corruption.npz"
+        if not path.exists():
+            array_cache.write(path, "corrupted labels", corruption._asdict())
 
     def result(self) -> Row | None:
         """The result, or None while the run is unfinished."""

@@ -10,15 +10,22 @@ from typing import Any
 import numpy as np
 
 from mixup_jax import data as datasets
-from mixup_jax.data.dataset import Dataset
+from mixup_jax.data.dataset import Dataset, ImageDataset
+from mixup_jax.data.images.conversion import in_memory, streamed
+from mixup_jax.data.preprocessing import preprocessing
 from mixup_jax.errors import RunError, UsageError
-from mixup_jax.evaluation.classification import error_rate, mean_loss
+from mixup_jax.evaluation.classification import (
+    epoch_errors,
+    error_rate,
+    mean_loss,
+)
 from mixup_jax.runs.checkpoint import CheckpointStore, params_sha256
+from mixup_jax.runs.checks import check_batches, check_vicinity
 from mixup_jax.runs.config import RunConfig
 from mixup_jax.runs.directory import Row, RunDirectory, open_directory
 from mixup_jax.runs.environment import environment
 from mixup_jax.runs.interrupt import Interrupted, StopRequest, stop_requests
-from mixup_jax.runs.parts import Parts, check_batches, check_vicinity
+from mixup_jax.runs.parts import Parts
 from mixup_jax.runs.progress import Progress
 from mixup_jax.training.loop import Evaluator
 from mixup_jax.training.placement import Placement
@@ -40,6 +47,8 @@ class Session:
       data_dir: Of prepared tensorflow-datasets; None for their default.
       manual_dir: Where archives that a person has downloaded lie; None for none.
       checkpoint_every: Epochs between checkpoints, beside the best and the last.
+      workers: Threads that decode images where they are streamed; 0 for one per
+        processor.
       report: Called with each line for the person at the screen.
     """
 
@@ -47,6 +56,7 @@ class Session:
     data_dir: str | None = None
     manual_dir: str | None = None
     checkpoint_every: int = 1
+    workers: int = 0
     report: Callable[[str], None] = print
 
 
@@ -68,34 +78,47 @@ def run(config: RunConfig, workdir: str | os.PathLike, session: Session) -> Row:
       Interrupted: After a signal, once everything is saved.
     """
     config.validate()
-    if session.checkpoint_every < 1:
-        raise UsageError(
-            f"checkpoint_every must be at least 1, got {session.checkpoint_every}"
-        )
+    for name, least in (("checkpoint_every", 1), ("workers", 0)):
+        if (value := getattr(session, name)) < least:
+            raise UsageError(f"{name} must be at least {least}, got {value}")
     placement = Placement(session.parallel)
     # Now what can be told without the data, which may take minutes to prepare.
     check_batches(config, placement, config.train_examples)
     # Data first: a missing file must not leave an empty run behind.
     dataset = load_dataset(config, session)
     check_batches(config, placement, len(dataset.train.labels))
-    check_vicinity(config, dataset)
-    config.check_network(dataset.train.inputs.shape[1:], dataset.num_classes)
+    inputs = preprocessing(dataset, config, mix_at=config.mix_at)
+    check_vicinity(config, dataset, inputs)
+    config.check_network(inputs.shape, dataset.num_classes)
     directory = open_directory(workdir, config, environment())
     if result := directory.result():
         session.report(f"already finished: {directory.path / 'result.json'}")
         return result
-    parts = Parts(config, dataset, placement, data_dir=session.data_dir)
+    parts = Parts(
+        *(config, dataset, inputs, placement),
+        data_dir=session.data_dir,
+        workers=session.workers,
+    )
+    if config.corruption:
+        directory.write_corruption(parts.corruption)
     return _Run(parts, directory, session).finish()
 
 
-def load_dataset(config: RunConfig, session: Session) -> Dataset:
-    """Returns the config's data set, cut to the examples it asks for."""
+def load_dataset(config: RunConfig, session: Session) -> Dataset | ImageDataset:
+    """Returns the config's data set, cut to the examples it asks for.
+
+    With `image_size` its images are streamed, else they are in memory.
+    """
     dataset = datasets.load(
-        config.dataset, data_dir=session.data_dir, manual_dir=session.manual_dir
+        config.dataset,
+        data_dir=session.data_dir,
+        manual_dir=session.manual_dir,
+        **config.source_options,
     )
-    return datasets.take(
+    dataset = datasets.take(
         dataset, train=config.train_examples, test=config.test_examples
     )
+    return streamed(dataset) if config.image_size else in_memory(dataset)
 
 
 class _Run:
@@ -135,7 +158,7 @@ class _Run:
         elif int(state.step):
             self.session.report(f"continuing from step {int(state.step)}")
         self.directory.rewind(int(state.step))
-        errors = [row["test_error"] for row in self.directory.rows()]
+        errors = map(_deciding_error, self.directory.rows())
         self.best_error = min(errors, default=math.inf)
         return state
 
@@ -187,8 +210,11 @@ class _Run:
             "examples_per_second": round(rate, 1),
             "time": round(time.time(), 3),
         }
+        if "validation" in evaluate:
+            validation = evaluate["validation"](state.variables)
+            row["validation_error"] = error_rate(validation)
         every = config.train_error_every
-        if epoch == config.epochs or (every and epoch % every == 0):
+        if every >= 0 and (epoch == config.epochs or (every and epoch % every == 0)):
             train = evaluate["train"](state.variables)
             for group, name in enumerate(_TRAIN_ERRORS):
                 error = error_rate(train, group)
@@ -202,11 +228,12 @@ class _Run:
                 board.add_scalar(name, value, row["step"])
 
     def _save(self, state: TrainState, store: CheckpointStore, row: Row) -> None:
-        best = row["test_error"] < self.best_error
-        self.best_error = min(self.best_error, row["test_error"])
+        error = _deciding_error(row)
+        best = error < self.best_error
+        self.best_error = min(self.best_error, error)
         due = row["epoch"] % self.session.checkpoint_every == 0
         if best or due or row["epoch"] == self.config.epochs:
-            store.save(state, test_error=row["test_error"])
+            store.save(state, error=error)
 
     def _check_finite(self, state: TrainState) -> None:
         if (step := int(state.bad_step)) >= 0:
@@ -218,26 +245,40 @@ class _Run:
 
     def _result(self, state: TrainState, store: CheckpointStore) -> Row:
         rows = self.directory.rows()
-        errors = [row["test_error"] for row in rows]
-        last = rows[-1]
-        return {
+        tests = epoch_errors([row["test_error"] for row in rows])
+        result: Row = {
             "run": self.directory.path.name,
             "data": self.parts.dataset.title,
             "epochs": self.config.epochs,
-            "test_error_best": min(errors),
-            "test_error_last": errors[-1],
-            "test_error_median_of_last_10": float(np.median(errors[-10:])),
-            "train_error_real": last["train_error_real"],
-            "train_error_corrupted": last["train_error_corrupted"],
-            "train_loss_last": last["train_loss"],
+            "test_error_best": tests.best,
+            "test_error_last": tests.last,
+            "test_error_median_of_last_10": tests.median,
+        }
+        if "validation_error" in rows[-1]:
+            chosen = min(rows, key=_deciding_error)
+            result |= {
+                "validation_error_best": chosen["validation_error"],
+                "validation_error_last": rows[-1]["validation_error"],
+                "test_error_at_best_validation": chosen["test_error"],
+            }
+        return result | {
+            **{name: rows[-1].get(name) for name in _TRAIN_ERRORS},
+            "train_loss_last": rows[-1]["train_loss"],
             "best_checkpoint_step": store.best_step(),
             "params_sha256": params_sha256(state.params),
             "environment": environment(),
         }
 
 
+def _deciding_error(row: Row) -> float:
+    """What the best checkpoint is chosen by: the test error where there is no other."""
+    return row.get("validation_error", row["test_error"])
+
+
 def _summary(row: Row) -> str:
     text = f"train loss {row['train_loss']:.3f}  test error {row['test_error']:.2%}"
+    if (validation := row.get("validation_error")) is not None:
+        text += f"  validation error {validation:.2%}"
     if (real := row.get("train_error_real")) is not None:
         text += f"  train error {real:.2%}"
     return text

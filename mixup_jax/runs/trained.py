@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from mixup_jax.data.augment import normalise
+from mixup_jax.data.preprocessing import preprocessing
 from mixup_jax.errors import UsageError
 from mixup_jax.runs.checkpoint import read_variables
 from mixup_jax.runs.config import config_from_json
@@ -32,7 +32,8 @@ def load_predictor(
       session: Says where data sets lie; their statistics normalise the inputs.
 
     Returns:
-      A compiled function from raw inputs, as the data set stores them, to logits.
+      A compiled function to logits from raw inputs, as the data set stores them; of a
+      set that is streamed, from squares of `image_size`, [B, S, S, C] in bytes.
 
     Raises:
       UsageError: If there is no run or no checkpoint.
@@ -45,10 +46,10 @@ def load_predictor(
     variables = read_variables(directory.checkpoints, best=best)
     dataset = load_dataset(config, session or Session())
     network = config.network(dataset.num_classes)
+    evaluate = preprocessing(dataset, config, mix_at=config.mix_at).evaluate
 
     @jax.jit
     def predict(inputs):
-        inputs = normalise(inputs, dataset.mean, dataset.std)
-        return network.apply(variables, inputs, train=False)
+        return network.apply(variables, evaluate(inputs), train=False)
 
     return predict

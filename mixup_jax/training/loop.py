@@ -6,10 +6,11 @@ import jax
 import numpy as np
 
 from mixup_jax.evaluation.classification import Sums, add
-from mixup_jax.training.order import Order, Request
+from mixup_jax.training.order import Order
 from mixup_jax.training.placement import Placement
 from mixup_jax.training.state import TrainState
 from mixup_jax.training.step_data import EvalData, Share, TrainData
+from mixup_jax.types import Request
 
 # Gives each request's inputs, in order; closing it ends its work.
 Stream = Callable[[Iterable[Request]], Iterator[np.ndarray]]

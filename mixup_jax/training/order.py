@@ -2,20 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Int
 
 from mixup_jax.randomness import Purpose, purpose_key
-
-
-class Request(NamedTuple):
-    """What a stream is asked for: these examples, as they look at this step."""
-
-    step: int
-    indices: Int[np.ndarray, " b"]
+from mixup_jax.types import Request
 
 
 @dataclasses.dataclass(frozen=True)

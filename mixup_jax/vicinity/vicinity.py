@@ -49,7 +49,9 @@ class Vicinity:
     mix_probability: float = _field(1.0, "chance that lambda is not exactly 1")
     mix_from_epoch: int = _field(0, "ERM before this epoch")
     mix_until_epoch: int = _field(0, "ERM from this epoch on; 0: never")
-    mix_at: str = _field("inputs", "inputs, or stage1, stage2, ... of the network")
+    mix_at: str = _field(
+        "inputs", "inputs, or waveforms of sounds, or stage1, stage2, ... of the network"
+    )
     target: str = _field("mixed", f"of a virtual example: {', '.join(TARGETS)}")
     label_smoothing: float = _field(0.0, "epsilon, spread over all classes")
     noise: float = _field(0.0, "sigma of Gaussian noise on the normalised inputs")
@@ -63,8 +65,9 @@ class Vicinity:
 
     @property
     def stage(self) -> int:
-        """Stage of the network whose input is mixed; 0 for the network's input."""
-        return 0 if self.mix_at == "inputs" else int(self.mix_at.removeprefix("stage"))
+        """Stage of the network whose input is mixed; 0 for what is before it."""
+        number = self.mix_at.removeprefix("stage")
+        return int(number) if number.isdecimal() else 0
 
     @property
     def needs_neighbours(self) -> bool:
@@ -164,12 +167,11 @@ class Vicinity:
             for name, word, known in words
             if word not in known
         ]
-        number = self.mix_at.removeprefix("stage")
-        if self.mix_at != "inputs" and not (
-            self.mix_at.startswith("stage") and number.isdecimal() and int(number)
-        ):
+        known = self.mix_at in ("inputs", "waveforms")
+        if not known and not (self.mix_at.startswith("stage") and self.stage):
             wrong.append(
-                f"mix_at must be inputs, stage1, stage2, ..., got {self.mix_at}"
+                "mix_at must be inputs, waveforms, stage1, stage2, ..., got "
+                f"{self.mix_at}"
             )
         return wrong
 
@@ -225,7 +227,11 @@ class Vicinity:
             (many and range_, "fold_lam, lam_low, lam_high", "mixed_examples above 2"),
             (cut and many, "cutmix_probability", "mixed_examples above 2"),
             (cut and pair, "cutmix_probability", "lam_per pair"),
-            (cut and latent, "cutmix_probability", f"mix_at {self.mix_at}"),
+            (
+                cut and self.mix_at != "inputs",
+                "cutmix_probability",
+                f"mix_at {self.mix_at}",
+            ),
         ]
         return [f"{a} does not go with {b}" for holds, a, b in rules if holds]
 

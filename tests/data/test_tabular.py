@@ -120,19 +120,6 @@ def test_the_share_is_that_of_all_rows_and_neither_part_is_empty(share, train, l
     assert (len(got.train.labels), len(got.test.labels)) == (train, 44 - train)
 
 
-def test_every_row_is_as_likely_to_be_trained_on():
-    count, seeds = 12, 600
-    everything = Split(
-        np.zeros((count, 1), np.float32), np.arange(count, dtype="int32")
-    )
-    drawn = np.zeros(count)
-    for seed in range(seeds):
-        train, _ = tabular.split(everything, seed=seed, train_share=0.5)
-        drawn[train.labels] += 1
-    # 300 of 600 with std 12.2; 4.5 sigma.
-    assert abs(drawn - seeds / 2).max() < 55
-
-
 def test_a_class_of_one_row_does_not_stop_a_split(rows):
     rows(np.arange(20.0).reshape(10, 2), [0] * 8 + [1, 2])
     for seed in range(5):
@@ -237,12 +224,6 @@ def test_options_out_of_range_are_named(options, message, rows):
     rows(np.ones((9, 2)))
     with pytest.raises(UsageError, match=message):
         tabular.load("iris", **options)
-
-
-def test_one_row_cannot_be_split():
-    one = Split(np.ones((1, 2), np.float32), np.zeros(1, np.int32))
-    with pytest.raises(UsageError, match="1 row cannot be split"):
-        tabular.split(one, seed=0, train_share=0.5)
 
 
 @pytest.mark.parametrize("loader", [tabular.load, data.load])

@@ -321,12 +321,3 @@ def test_a_download_of_other_bytes_is_an_error_a_user_can_read(tmp_path):
     with pytest.raises(UsageError, match=r"a\.gz, 3 bytes, https://example.org/a"):
         with tfds_source._readable_errors(_TFDS, _Builder(tmp_path, b"abc"), files):
             raise download_manager.NonMatchingChecksumError
-
-
-def test_a_set_prepared_in_another_format_is_named():
-    def as_dataset(**_):
-        raise NotImplementedError
-
-    builder = SimpleNamespace(data_dir="/prepared/cifar10", as_dataset=as_dataset)
-    with pytest.raises(UsageError, match="/prepared/cifar10"):
-        tfds_source._read_split(_TFDS, builder, "train")

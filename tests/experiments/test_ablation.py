@@ -1,10 +1,8 @@
 import dataclasses
 
-import numpy as np
 import pytest
 
 from experiments import ablation, common, paper
-from mixup_jax.data.dataset import Dataset, Split
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import Session, run
 
@@ -90,11 +88,3 @@ def test_a_vicinity_that_does_not_fit_is_refused_before_anything_is_written(
     with pytest.raises(UsageError, match=message):
         run(config, tmp_path / "run", Session())
     assert not (tmp_path / "run").exists()
-
-
-def test_sounds_are_refused_by_runs(tmp_path, monkeypatch):
-    sounds = Split(np.zeros((80, 160, 1), np.int16), np.arange(80, dtype=np.int32) % 2)
-    dataset = Dataset("beeps", "beeps", sounds, sounds, 2, (0.0,), (1.0,))
-    monkeypatch.setattr("mixup_jax.data.load", lambda *_, **__: dataset)
-    with pytest.raises(UsageError, match="beeps holds sounds"):
-        run(tiny("erm_wd1e4"), tmp_path / "run", Session())

@@ -26,7 +26,7 @@ def state_at(step):
 def fill(directory, errors):
     store = CheckpointStore(directory)
     for step, error in enumerate(errors, start=1):
-        store.save(state_at(step), test_error=error)
+        store.save(state_at(step), error=error)
     store.close()
 
 
@@ -73,7 +73,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(
     assert int(state.step) == 2
     assert "checkpoint of step 3 is damaged" in lines[0]
     # The run comes by step 3 again and must be able to save it.
-    store.save(state_at(3), test_error=0.3)
+    store.save(state_at(3), error=0.3)
     store.close()
     assert int(CheckpointStore(tmp_path).restore(template, lines.append).step) == 3
     assert len(lines) == 2
@@ -97,7 +97,7 @@ def test_a_half_written_checkpoint_is_not_seen(tmp_path, template):
     (tmp_path / "2.orbax-checkpoint-tmp" / "d").write_text("half")
     store = CheckpointStore(tmp_path)
     assert int(store.restore(template, print).step) == 1
-    store.save(state_at(2), test_error=0.4)
+    store.save(state_at(2), error=0.4)
     store.close()
     assert kept(tmp_path) == [1, 2]
 

@@ -156,7 +156,8 @@ def test_missing_data_leaves_no_run_behind(tmp_path, config, session, monkeypatc
     def missing(**_):
         raise UsageError("put the file there")
 
-    monkeypatch.setitem(datasets.SOURCES, "mnist5k", missing)
+    source = datasets.SOURCES["mnist5k"]._replace(load=missing)
+    monkeypatch.setitem(datasets.SOURCES, "mnist5k", source)
     with pytest.raises(UsageError, match="put the file there"):
         run(config, tmp_path / "run", session)
     assert not (tmp_path / "run").exists()

@@ -1,0 +1,152 @@
+"""Data sets in NumPy's own files: `NAME_train.npz` and `NAME_test.npz`.
+
+Each holds `labels` [N] and either `inputs`, uint8 images [N, H, W, C] or float32
+features [N, C], or `jpeg` and `offsets`: all encoded images one after another as uint8,
+and where each begins, [N + 1].
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from mixup_jax.data.dataset import (
+    Dataset,
+    ImageDataset,
+    ImageSplit,
+    Split,
+    channel_statistics,
+)
+from mixup_jax.data.images.conversion import in_memory
+from mixup_jax.data.images.images import PackedImages
+from mixup_jax.data.images.survey import Survey, pixel_statistics, surveyed
+from mixup_jax.errors import UsageError
+
+CIFAR10_JPEG = ("cifar10_jpeg_train.npz", "cifar10_jpeg_test.npz")
+_ORDER_SEED = 0
+# facebookresearch/mixup-cifar10's, as for CIFAR-10 itself (see tfds_source).
+_CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+
+
+def load(
+    path: str, *, data_dir: str | None = None, manual_dir: str | None = None
+) -> Dataset | ImageDataset:
+    """Returns what lies in `path`_train.npz and `path`_test.npz.
+
+    Args:
+      path: Both files' path up to `_train.npz` and `_test.npz`.
+      data_dir: What is found by decoding every image once is kept there.
+      manual_dir: Not looked into.
+
+    Returns:
+      Classes are numbered as in the files, up to the greatest training label. Examples
+      are in an order that is random but fixed, for files are often sorted by class.
+
+    Raises:
+      UsageError: If a file is missing or damaged, or its arrays are not as they should
+        be, or an image cannot be read.
+    """
+    del manual_dir
+    files = [
+        _File(Path(f"{path}_{split}.npz").expanduser()) for split in ("train", "test")
+    ]
+    title = f"{Path(path).name} (npz files)"
+    classes = int(files[0].labels.max(initial=0)) + 1
+    if all("inputs" in file.arrays for file in files):
+        train, test = (file.split() for file in files)
+        statistics = channel_statistics(train.inputs)
+        return Dataset("npz", title, train, test, classes, *statistics)
+    (images, found), (tested, _) = (file.encoded(data_dir) for file in files)
+    statistics = pixel_statistics(found)
+    return ImageDataset("npz", title, images, tested, classes, *statistics)
+
+
+def load_cifar10_jpeg(
+    *, data_dir: str | None = None, manual_dir: str | None = None
+) -> Dataset:
+    """Returns CIFAR-10, each image compressed by JPEG: never to be taken for CIFAR-10.
+
+    Args:
+      data_dir: See `load`.
+      manual_dir: Where the two files `CIFAR10_JPEG` are.
+
+    Raises:
+      UsageError: See `load`.
+    """
+    if manual_dir is None:
+        raise UsageError(
+            f"put {' and '.join(CIFAR10_JPEG)} into one folder and name it with "
+            "--manual_dir"
+        )
+    found = in_memory(load(str(Path(manual_dir) / "cifar10_jpeg"), data_dir=data_dir))
+    title = "CIFAR-10, JPEG copy"
+    return Dataset("cifar10_jpeg", title, found.train, found.test, 10, *_CIFAR10)
+
+
+class _File:
+    """One of the two files, its examples in their fixed random order."""
+
+    def __init__(self, path: Path):
+        self.path, self.arrays = path, _arrays(path)
+        labels = self.arrays.get("labels")
+        if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise UsageError(f"{path} needs an array `labels` of whole numbers, [N]")
+        self.order = np.random.RandomState(_ORDER_SEED).permutation(len(labels))
+        self.labels = labels.astype(np.int32)[self.order]
+
+    def split(self) -> Split:
+        """The examples, decoded already."""
+        inputs = self.arrays["inputs"]
+        self._check_length(len(inputs))
+        return Split(inputs[self.order], self.labels)
+
+    def encoded(self, data_dir: str | None) -> tuple[ImageSplit, Survey]:
+        """The examples, encoded, and what they look like."""
+        images = _packed(self.path, self.arrays)
+        self._check_length(len(images))
+        images, found = surveyed(
+            images,
+            str(self.path),
+            fingerprint=hashlib.sha256(images.bytes.data).hexdigest(),
+            data_dir=data_dir,
+        )
+        return ImageSplit(images.take(self.order), self.labels), found
+
+    def _check_length(self, inputs: int) -> None:
+        if inputs != len(self.labels):
+            raise UsageError(
+                f"{self.path}: {inputs:,} examples but {len(self.labels):,} labels"
+            )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no file {path}") from error
+    except Exception as error:  # whatever is wrong with it, it is not ours to mend
+        raise UsageError(
+            f"{path} cannot be read as a NumPy archive ({error}); get or make it again"
+        ) from error
+
+
+def _packed(path: Path, arrays: dict[str, np.ndarray]) -> PackedImages:
+    if not {"jpeg", "offsets"} <= arrays.keys():
+        raise UsageError(
+            f"{path} needs an array `inputs`, or `jpeg` and `offsets`; it has "
+            f"{', '.join(arrays) or 'none'}"
+        )
+    content, offsets = arrays["jpeg"], arrays["offsets"].astype(np.int64)
+    steps = np.diff(offsets)
+    if content.dtype != np.uint8 or content.ndim != 1 or offsets.ndim != 1:
+        raise UsageError(f"{path}: `jpeg` must be uint8 [bytes] and `offsets` [N + 1]")
+    if (
+        (steps < 0).any()
+        or offsets[:1].sum() != 0
+        or offsets[-1:].sum() != len(content)
+    ):
+        raise UsageError(
+            f"{path}: `offsets` must rise from 0 to {len(content):,}, all of `jpeg`"
+        )
+    return PackedImages(path.name, content, np.stack([offsets[:-1], offsets[1:]], 1))
