@@ -17,7 +17,8 @@ import numpy as np
 from absl import flags
 
 from experiments import common, figures, paper, toy
-from mixup_jax import data, runtime
+from mixup_jax import runtime
+from mixup_jax.data import toy as toy_data
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import RunConfig, Session, load_predictor, run
 from mixup_jax.runs.directory import Row, RunDirectory
@@ -155,7 +156,7 @@ def draw(workdir: Path, seeds: int) -> None:
             "ERM": load_predictor(workdir / "toy_erm"),
             "mixup, alpha = 1": load_predictor(workdir / "toy_mixup"),
         },
-        data.load("two_rings").train,
+        toy_data.load().train,
         workdir / "figure1b.png",
         title="Two rings: p(class 1 | x)",
     )

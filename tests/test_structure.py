@@ -22,7 +22,12 @@ LAYERS = [
 ]
 HOMES = {
     "tensorflow": {"mixup_jax/data/tfds_source.py"},
-    "tensorflow_datasets": {"mixup_jax/data/tfds_source.py", "mixup_jax/data/builders"},
+    "tensorflow_datasets": {
+        "mixup_jax/data/tfds_source.py",
+        "mixup_jax/data/tfds_images.py",
+        "mixup_jax/data/builders",
+    },
+    "cv2": {"mixup_jax/data/images/decoding.py"},
     "matplotlib": {"experiments/figures.py"},
     "orbax": {"mixup_jax/runs/checkpoint.py"},
     "absl": {"experiments"},

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from mixup_jax.data.corruption import RULES
-from mixup_jax.errors import unknown
+from mixup_jax.errors import out_of_range, unknown
 
 _BINS = 161
 
@@ -44,7 +44,7 @@ class DataOptions:
         """Those of the source of data, where they are not the defaults."""
         return self._changed(("split_seed", "train_share", "standardise"))
 
-    def data_problems(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Returns everything wrong with these options, a sentence each."""
         ranges = {
             "split_seed": (0, 2**32 - 1),
@@ -56,13 +56,7 @@ class DataOptions:
             **dict.fromkeys(("train_share", "crop_area", "colour_jitter"), (0, 1)),
             "shorter_side": (1, math.inf),
         }
-        wrong = [
-            f"{name} must be {_between(low, high)}, got {value}"
-            for name, (low, high) in ranges.items()
-            if not (
-                math.isfinite(value := getattr(self, name)) and low <= value <= high
-            )
-        ]
+        wrong = out_of_range(self, ranges)
         if self.corruption_rule not in RULES:
             wrong.append(str(unknown("corruption_rule", self.corruption_rule, RULES)))
         return wrong or self._wrong_together()
@@ -95,9 +89,3 @@ class DataOptions:
             for name in names
             if (value := getattr(self, name)) != defaults[name]
         }
-
-
-def _between(low: float, high: float) -> str:
-    if math.isinf(high):
-        return f"a finite number of at least {low}"
-    return f"a number from {low} to {high}"

@@ -268,7 +268,7 @@ def _published(builder: Any) -> manual_files.Files:
         url: manual_files.Published(
             known.filename or url.rsplit("/", 1)[-1], int(known.size), known.checksum
         )
-        for url, known in builder.url_infos.items()
+        for url, known in (builder.url_infos or {}).items()
     }
 
 
@@ -277,6 +277,7 @@ def _readable_errors(
     tfds: Any, builder: Any, absent: manual_files.Files
 ) -> Iterator[None]:
     import requests
+    import tensorflow as tf
     from tensorflow_datasets.core.download import download_manager
 
     try:
@@ -287,7 +288,11 @@ def _readable_errors(
         download_manager.NonMatchingChecksumError,
     ) as error:
         raise manual_files.unavailable(_title(builder), absent, error) from error
-    except OSError as error:
+    except Exception as error:
+        # It packs what TensorFlow says of a full disk into an error of its own.
+        cause = error.__cause__ or error
+        if not isinstance(cause, (OSError, tf.errors.OpError)):
+            raise
         raise UsageError(
             f"cannot prepare {_title(builder)} in {builder.data_dir}: {error}"
         ) from error

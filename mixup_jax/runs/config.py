@@ -8,7 +8,7 @@ import flax.linen as nn
 
 from mixup_jax import models
 from mixup_jax.data.options import DataOptions
-from mixup_jax.errors import UsageError, unknown
+from mixup_jax.errors import UsageError, out_of_range, unknown
 from mixup_jax.training import optimizer
 from mixup_jax.vicinity.vicinity import Vicinity
 
@@ -63,7 +63,7 @@ class RunConfig(Vicinity, DataOptions):
         """Raises one UsageError that lists everything wrong with this config."""
         problems = [
             *self.vicinity.problems(),
-            *self.data_problems(),
+            *self.data.problems(),
             *self._wrong_run_numbers(),
             *self._wrong_names(),
         ]
@@ -73,20 +73,24 @@ class RunConfig(Vicinity, DataOptions):
     @property
     def vicinity(self) -> Vicinity:
         """How virtual examples are made."""
-        fields = dataclasses.fields(Vicinity)
-        return Vicinity(**{field.name: getattr(self, field.name) for field in fields})
+        return self._part(Vicinity)
+
+    @property
+    def data(self) -> DataOptions:
+        """What is learned from."""
+        return self._part(DataOptions)
+
+    def _part(self, kind: Any) -> Any:
+        fields = dataclasses.fields(kind)
+        return kind(**{field.name: getattr(self, field.name) for field in fields})
 
     def _wrong_run_numbers(self) -> list[str]:
-        at_least = (
-            {name: 1 for name in ("epochs", "batch_size", "eval_batch_size")}
-            | dict.fromkeys(_COUNTS, 0)
-            | {"train_error_every": -1}
-        )
-        problems = [
-            f"{name} must be a finite number of at least {low}, got {value}"
-            for name, low in at_least.items()
-            if not (math.isfinite(value := getattr(self, name)) and value >= low)
-        ]
+        ranges = {
+            **dict.fromkeys(("epochs", "batch_size", "eval_batch_size"), (1, math.inf)),
+            **dict.fromkeys(_COUNTS, (0, math.inf)),
+            "train_error_every": (-1, math.inf),
+        }
+        problems = out_of_range(self, ranges)
         if not 0 <= self.momentum < 1:
             problems.append(f"momentum must be from 0 to below 1, got {self.momentum}")
         if not 0 <= self.seed < 2**32:

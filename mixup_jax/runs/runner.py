@@ -87,7 +87,7 @@ def run(config: RunConfig, workdir: str | os.PathLike, session: Session) -> Row:
     # Data first: a missing file must not leave an empty run behind.
     dataset = load_dataset(config, session)
     check_batches(config, placement, len(dataset.train.labels))
-    inputs = preprocessing(dataset, config, mix_at=config.mix_at)
+    inputs = preprocessing(dataset, config.data, mix_at=config.mix_at)
     check_vicinity(config, dataset, inputs)
     config.check_network(inputs.shape, dataset.num_classes)
     directory = open_directory(workdir, config, environment())
@@ -113,7 +113,7 @@ def load_dataset(config: RunConfig, session: Session) -> Dataset | ImageDataset:
         config.dataset,
         data_dir=session.data_dir,
         manual_dir=session.manual_dir,
-        **config.source_options,
+        **config.data.source_options,
     )
     dataset = datasets.take(
         dataset, train=config.train_examples, test=config.test_examples

@@ -46,7 +46,7 @@ def load_predictor(
     variables = read_variables(directory.checkpoints, best=best)
     dataset = load_dataset(config, session or Session())
     network = config.network(dataset.num_classes)
-    evaluate = preprocessing(dataset, config, mix_at=config.mix_at).evaluate
+    evaluate = preprocessing(dataset, config.data, mix_at=config.mix_at).evaluate
 
     @jax.jit
     def predict(inputs):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from mixup_jax.errors import unknown
+from mixup_jax.errors import out_of_range, unknown
 from mixup_jax.types import Key
 from mixup_jax.vicinity.mix import LAM_PER, Mixing
 from mixup_jax.vicinity.pairing import (
@@ -50,7 +50,8 @@ class Vicinity:
     mix_from_epoch: int = _field(0, "ERM before this epoch")
     mix_until_epoch: int = _field(0, "ERM from this epoch on; 0: never")
     mix_at: str = _field(
-        "inputs", "inputs, or waveforms of sounds, or stage1, stage2, ... of the network"
+        "inputs",
+        "inputs, or waveforms of sounds, or stage1, stage2, ... of the network",
     )
     target: str = _field("mixed", f"of a virtual example: {', '.join(TARGETS)}")
     label_smoothing: float = _field(0.0, "epsilon, spread over all classes")
@@ -190,15 +191,7 @@ class Vicinity:
             "lam_low": (-math.inf, math.inf),
             "lam_high": (-math.inf, math.inf),
         }
-        wrong = []
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                upper = "" if math.isinf(high) else f" and at most {high}"
-                wrong.append(
-                    f"{name} must be a finite number of at least {low}{upper}, "
-                    f"got {value}"
-                )
+        wrong = out_of_range(self, ranges)
         end = self.alpha_end
         if end != -1 and not (math.isfinite(end) and end >= 0):
             wrong.append(f"alpha_end must be -1 or finite and at least 0, got {end}")

@@ -57,3 +57,22 @@ def test_another_seed_gives_another_mask_and_the_same_seed_the_same():
 def test_a_share_that_is_none_is_refused(share):
     with pytest.raises(UsageError, match=str(share)):
         corrupt_labels(LABELS, share, 10)
+
+
+def test_the_other_rule_makes_all_replaced_labels_wrong_and_replaces_the_same():
+    labels = np.arange(20_000) % 10
+    uniform = corrupt_labels(labels, 0.5, 10)
+    other = corrupt_labels(labels, 0.5, 10, rule="other_class")
+    np.testing.assert_array_equal(uniform.mask, other.mask)
+    assert (other.labels[other.mask] != labels[other.mask]).all()
+    np.testing.assert_array_equal(other.labels[~other.mask], labels[~other.mask])
+    # The nine other classes are equally likely: 10,000 draws, 4 sigma of a share.
+    away = (other.labels - labels)[other.mask] % 10
+    shares = np.bincount(away, minlength=10) / other.mask.sum()
+    assert shares[0] == 0
+    assert abs(shares[1:] - 1 / 9).max() < 4 * (1 / 9 / 10_000) ** 0.5
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(UsageError, match="unknown rule of corruption 'pairs'"):
+        corrupt_labels(np.arange(4), 0.5, 4, rule="pairs")

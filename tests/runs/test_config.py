@@ -14,7 +14,11 @@ from mixup_jax.runs.config import RunConfig, config_from_json
         ("alpha", float("nan"), "alpha must be a finite number"),
         ("epochs", 0, "epochs must be a finite number of at least 1, got 0"),
         ("batch_size", 0, "batch_size must be"),
-        ("corruption", 1.5, "corruption must be a number from 0 to 1, got 1.5"),
+        (
+            "corruption",
+            1.5,
+            "corruption must be .* of at least 0 and at most 1, got 1.5",
+        ),
         ("momentum", 1.0, "momentum must be from 0 to below 1, got 1.0"),
         ("seed", -1, "seed must be from 0"),
         ("model", "preact_resnet81", "Did you mean 'preact_resnet18'"),

@@ -187,3 +187,41 @@ def test_a_network_that_cannot_read_the_data_is_refused_before_anything_is_writt
     with pytest.raises(UsageError, match=r"preact_resnet18 cannot read .* \(2,\)"):
         run(changed, tmp_path / "run", session)
     assert not (tmp_path / "run").exists()
+
+
+def test_which_labels_were_corrupted_is_kept_beside_the_run(tmp_path, config, session):
+    run(config, tmp_path, session)
+    with np.load(tmp_path / "corruption.npz") as kept:
+        corrupted = {name: kept[name] for name in ("labels", "mask", "true_labels")}
+    dataset = runner.load_dataset(config, session)
+    expected = datasets.corrupt_labels(dataset.train.labels, 0.5, 10)
+    for name, array in expected._asdict().items():
+        np.testing.assert_array_equal(corrupted[name], array)
+    clean = dataclasses.replace(config, corruption=0.0, epochs=1, lr_drops=())
+    run(clean, tmp_path / "clean", session)
+    assert not (tmp_path / "clean" / "corruption.npz").exists()
+
+
+def test_training_error_need_not_be_measured(tmp_path, config, session):
+    result = run(dataclasses.replace(config, train_error_every=-1), tmp_path, session)
+    assert result["train_error_real"] is None
+    assert all("train_error_real" not in row for row in RunDirectory(tmp_path).rows())
+
+
+def test_tables_are_split_and_standardised_as_asked(
+    tmp_path, config, session, monkeypatch
+):
+    asked = []
+
+    def load(**options):
+        asked.append(options)
+        return datasets.load("two_rings")
+
+    source = datasets.SOURCES["iris"]._replace(load=load)
+    monkeypatch.setitem(datasets.SOURCES, "iris", source)
+    config = dataclasses.replace(
+        config, dataset="iris", split_seed=7, train_share=0.25, standardise=False
+    )
+    run(dataclasses.replace(config, epochs=1, lr_drops=()), tmp_path, session)
+    chosen = {"split_seed": 7, "train_share": 0.25, "standardise": False}
+    assert chosen.items() <= asked[0].items()
