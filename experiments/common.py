@@ -72,12 +72,20 @@ def chosen_config(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> Ru
         raise UsageError(f"--run=NAME is missing. Known: {', '.join(runs)}")
     if values.run not in runs:
         raise unknown("run", values.run, runs)
-    overrides = dict(_SMOKE) if values.smoke else {}
-    for field in dataclasses.fields(RunConfig):
-        value = values[field.name].value
-        if value is not None:
-            overrides[field.name] = _typed(field, value)
-    return dataclasses.replace(runs[values.run], **overrides)
+    config = runs[values.run]
+    if values.smoke:
+        config = dataclasses.replace(config, **_SMOKE)
+    return overridden(values, config)
+
+
+def overridden(values: flags.FlagValues, config: RunConfig) -> RunConfig:
+    """Returns the config with the fields that have been given as flags."""
+    given: dict[str, Any] = {
+        field.name: _typed(field, value)
+        for field in dataclasses.fields(RunConfig)
+        if (value := values[field.name].value) is not None
+    }
+    return dataclasses.replace(config, **given)
 
 
 def _typed(field: dataclasses.Field, value):

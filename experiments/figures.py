@@ -45,7 +45,7 @@ def error_curves(
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("error, %")
     axes[0].legend(frameon=False)
-    _save(figure, path, title, note)
+    save(figure, path, title, note)
 
 
 def decision_surfaces(
@@ -81,7 +81,7 @@ def decision_surfaces(
         axes[0].images[0], ax=list(axes), shrink=0.8, label="p(class 1 | x)"
     )
     note = "green: class 0, orange: class 1; as the paper's figure 1b"
-    _save(figure, path, title, note)
+    save(figure, path, title, note)
 
 
 def _scatter(axis, split: Split) -> None:
@@ -90,7 +90,7 @@ def _scatter(axis, split: Split) -> None:
         axis.scatter(*points.T, s=3, color=colour)
 
 
-def _save(figure: matplotlib.figure.Figure, path: Path, title: str, note: str) -> None:
+def save(figure: matplotlib.figure.Figure, path: Path, title: str, note: str) -> None:
     figure.suptitle(title)
     figure.supxlabel(note, fontsize="small", color="0.3")
     figure.savefig(path)

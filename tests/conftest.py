@@ -1,10 +1,13 @@
 """Eight simulated devices, the programs' own settings, no silent broadcasting."""
 
+import importlib.util
 import os
 
 import jax
+import pytest
 
 from mixup_jax import runtime
+from mixup_jax.data import preparing, tfds_source
 
 # For the processes that tests start, and for this one.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -15,3 +18,12 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_QUICK}".strip()
 runtime.start(cpu_devices=8)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def tensorflow():
+    """Skips without TensorFlow; imports it here as the library does."""
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("needs TensorFlow: pip install 'mixup-jax[data]'")
+    with preparing.quiet():
+        tfds_source.import_tensorflow()

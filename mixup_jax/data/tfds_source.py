@@ -221,19 +221,30 @@ def _shards(name: str, builder: Any, split: str) -> tfds_images.Shards:
     )
 
 
-def _import_tfds(name: str) -> Any:
+def import_tensorflow() -> Any:
+    """Returns TensorFlow, kept away from GPUs and quiet.
+
+    Raises:
+      ImportError: If it is not installed.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, or never
+    import tensorflow as tf
+
+    # It would otherwise take the memory that JAX is about to use.
+    with contextlib.suppress(RuntimeError):  # in use already: the user's own affair
+        tf.config.set_visible_devices([], "GPU")
+    return tf
+
+
+def _import_tfds(name: str) -> Any:
     try:
-        import tensorflow as tf
+        import_tensorflow()
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise UsageError(
             f"preparing {name} for the first time needs TensorFlow: "
             f"pip install 'mixup-jax[data]' ({error})"
         ) from error
-    # It would otherwise take the memory that JAX is about to use.
-    with contextlib.suppress(RuntimeError):  # in use already: the user's own affair
-        tf.config.set_visible_devices([], "GPU")
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     return tfds

@@ -1,11 +1,13 @@
 """The parts of a run, built from its config: data, network, step, evaluators."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 
 import jax
 import numpy as np
 import optax
+from jax import lax
 
 from mixup_jax import models
 from mixup_jax.data.corruption import Corruption, corrupt_labels
@@ -21,9 +23,17 @@ from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.order import Order
 from mixup_jax.training.placement import AXIS, Placement
 from mixup_jax.training.state import TrainState, initial_state
-from mixup_jax.training.step import EvalRecipe, TrainRecipe, eval_step, train_step
-from mixup_jax.training.step_data import EvalData, TrainData
+from mixup_jax.training.step import (
+    EvalRecipe,
+    TrainRecipe,
+    eval_step,
+    train_step,
+    virtual_examples,
+)
+from mixup_jax.training.step_data import EvalData, Share, TrainData
+from mixup_jax.types import Batch
 from mixup_jax.vicinity.neighbours import Neighbours
+from mixup_jax.vicinity.vicinity import Vicinity
 
 
 class Parts:
@@ -98,10 +108,9 @@ class Parts:
             weight_decay=config.weight_decay,
         )
 
-    def steps(self, state: TrainState) -> Iterator[TrainState]:
-        """Trains from `state` to the end; see `train_steps` on donation."""
+    def _recipe(self) -> TrainRecipe:
         config = self.config
-        recipe = TrainRecipe(
+        return TrainRecipe(
             config.network(self.dataset.num_classes, AXIS),
             self._optimizer(),
             self.inputs.prepare,
@@ -112,18 +121,49 @@ class Parts:
             vicinity=config.vicinity,
             finish=self.inputs.finish,
         )
-        order = self.placement.replicate(np.zeros(len(self._labels), np.int32))
-        rest = self.placement.replicate(
-            (self._root, np.float32(config.alpha), self._neighbours)
-        )
+
+    def _train_data(self, order: np.ndarray) -> TrainData:
+        rest = (order, self._root, np.float32(self.config.alpha), self._neighbours)
+        return TrainData(self._inputs, self._labels, *self.placement.replicate(rest))
+
+    def steps(self, state: TrainState) -> Iterator[TrainState]:
+        """Trains from `state` to the end; see `train_steps` on donation."""
         return train_steps(
-            functools.partial(train_step, recipe),
+            functools.partial(train_step, self._recipe()),
             state,
-            TrainData(self._inputs, self._labels, order, *rest),
+            self._train_data(np.zeros(len(self._labels), np.int32)),
             self.placement,
             order=self._order,
-            epochs=config.epochs,
-            stream=self._stream(self.dataset.train, seed=config.seed),
+            epochs=self.config.epochs,
+            stream=self._stream(self.dataset.train, seed=self.config.seed),
+        )
+
+    def virtual_batch(self, *, mixed: bool = True) -> Batch:
+        """Returns the examples of the first step, as the network reads them.
+
+        Args:
+          mixed: Or as they are before they are mixed, augmented all the same.
+        """
+        recipe = self._recipe()
+        if not mixed:
+            recipe = dataclasses.replace(recipe, vicinity=Vicinity())
+        (request,) = self._order.requests(0, 1)
+        stream = self._stream(self.dataset.train, seed=self.config.seed)
+        share = Share(self.placement.positions(len(request.indices)))
+        if stream is not None:
+            share = share._replace(inputs=self.placement.split(*stream([request])))
+
+        def make(step, data, share):
+            batch, _ = virtual_examples(recipe, data, step, data.order, share)
+            # Of all devices, as what comes out is the same on each.
+            return jax.tree.map(
+                lambda leaf: lax.all_gather(leaf, AXIS, tiled=True), batch
+            )
+
+        run = self.placement.parallelise(make)
+        step = self.placement.replicate(np.int32(0))
+        return jax.tree.map(
+            np.asarray, run(step, self._train_data(request.indices), share)
         )
 
     def evaluators(self) -> dict[str, Evaluator]:

@@ -77,31 +77,50 @@ def run(config: RunConfig, workdir: str | os.PathLike, session: Session) -> Row:
       RunError: If training diverged or the disk failed; what was saved is kept.
       Interrupted: After a signal, once everything is saved.
     """
+    # Data first: a missing file must not leave an empty run behind.
+    checked = _checked(config, session)
+    directory = open_directory(workdir, config, environment())
+    if result := directory.result():
+        session.report(f"already finished: {directory.path / 'result.json'}")
+        return result
+    parts = _parts(config, checked, session)
+    if config.corruption:
+        directory.write_corruption(parts.corruption)
+    return _Run(parts, directory, session).finish()
+
+
+def build(config: RunConfig, session: Session) -> Parts:
+    """Returns the parts of a run without carrying it out.
+
+    Raises:
+      UsageError: See `run`.
+    """
+    return _parts(config, _checked(config, session), session)
+
+
+def _checked(config: RunConfig, session: Session) -> tuple[Any, Any, Placement]:
+    """Returns data, preprocessing and devices, once all goes together."""
     config.validate()
     for name, least in (("checkpoint_every", 1), ("workers", 0)):
         if (value := getattr(session, name)) < least:
             raise UsageError(f"{name} must be at least {least}, got {value}")
     placement = Placement(session.parallel)
-    # Now what can be told without the data, which may take minutes to prepare.
+    # First what can be told without the data, which may take minutes to prepare.
     check_batches(config, placement, config.train_examples)
-    # Data first: a missing file must not leave an empty run behind.
     dataset = load_dataset(config, session)
     check_batches(config, placement, len(dataset.train.labels))
     inputs = preprocessing(dataset, config.data, mix_at=config.mix_at)
     check_vicinity(config, dataset, inputs)
     config.check_network(inputs.shape, dataset.num_classes)
-    directory = open_directory(workdir, config, environment())
-    if result := directory.result():
-        session.report(f"already finished: {directory.path / 'result.json'}")
-        return result
-    parts = Parts(
-        *(config, dataset, inputs, placement),
-        data_dir=session.data_dir,
-        workers=session.workers,
+    return dataset, inputs, placement
+
+
+def _parts(
+    config: RunConfig, checked: tuple[Any, Any, Placement], session: Session
+) -> Parts:
+    return Parts(
+        *(config, *checked), data_dir=session.data_dir, workers=session.workers
     )
-    if config.corruption:
-        directory.write_corruption(parts.corruption)
-    return _Run(parts, directory, session).finish()
 
 
 def load_dataset(config: RunConfig, session: Session) -> Dataset | ImageDataset:

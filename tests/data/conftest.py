@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mixup_jax.data import debian_fashion, preparing, tfds_source
+from mixup_jax.data import debian_fashion, tfds_source
 
 _PREPARE = (
     "import sys; from mixup_jax import data;"
@@ -16,21 +16,10 @@ _PREPARE = (
 
 
 @pytest.fixture(scope="session")
-def tensorflow():
-    """Skips without TensorFlow; imports it here as the library does."""
-    if not _has_tensorflow():
-        pytest.skip("needs TensorFlow: pip install 'mixup-jax[data]'")
-    with preparing.quiet():
-        tfds_source._import_tfds("any")
-
-
-@pytest.fixture(scope="session")
-def killed_preparation(tmp_path_factory):
+def killed_preparation(tmp_path_factory, tensorflow):
     """A data_dir in which a process that prepared Fashion-MNIST was killed."""
     if not debian_fashion.FOLDER.is_dir():
         pytest.skip("needs Debian's package dataset-fashion-mnist")
-    if not _has_tensorflow():
-        pytest.skip("needs TensorFlow: pip install 'mixup-jax[data]'")
     root = tmp_path_factory.mktemp("tfds")
     process = subprocess.Popen([sys.executable, "-c", _PREPARE, str(root)])
     try:
@@ -47,12 +36,6 @@ def fashion(killed_preparation):
     """Fashion-MNIST, prepared where a preparation had been killed: (data_dir, set)."""
     root: Path = killed_preparation[0]
     return root, tfds_source.load("fashion_mnist", data_dir=str(root))
-
-
-def _has_tensorflow() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("tensorflow") is not None
 
 
 def _wait_for(condition, process, *, seconds=120):

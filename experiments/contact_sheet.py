@@ -1,0 +1,108 @@
+"""A picture of examples as a network reads them, mixed and not."""
+
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+
+from experiments import figures
+from mixup_jax.runs.parts import Parts
+from mixup_jax.types import Batch
+
+_COLUMNS = 8
+_SHOWN = 16
+_BEFORE = "before they are mixed"
+
+
+def draw(parts: Parts, path: Path) -> None:
+    """Draws the first examples of a run's first batch: before mixing, and mixed.
+
+    Args:
+      parts: Of the run.
+      path: Of the PNG.
+    """
+    sides = {
+        _BEFORE: parts.virtual_batch(mixed=False),
+        "as the network reads them": parts.virtual_batch(),
+    }
+    shape = parts.inputs.shape
+    if len(shape) == 3:
+        figure = _pictures(parts, sides)
+    elif shape == (2,):
+        figure = _points(sides)
+    else:
+        figure = _rows(sides)
+    note = (
+        f"alpha {parts.config.alpha:g}, batch of {parts.config.batch_size}, first step"
+    )
+    figures.save(figure, path, parts.dataset.title, note)
+
+
+def _pictures(parts: Parts, sides: dict[str, Batch]) -> matplotlib.figure.Figure:
+    count = min(_SHOWN, len(sides[_BEFORE].targets))
+    rows = -(-count // _COLUMNS)
+    figure = matplotlib.figure.Figure(
+        figsize=(1.5 * _COLUMNS, 1.8 * 2 * rows + 0.8), dpi=110, layout="constrained"
+    )
+    for part, (name, batch) in zip(figure.subfigures(2, 1), sides.items(), strict=True):
+        part.suptitle(name, fontsize="medium")
+        axes = part.subplots(rows, _COLUMNS, squeeze=False).ravel()
+        for axis in axes:
+            axis.axis("off")
+        for axis, inputs, target in zip(
+            axes, batch.inputs, batch.targets, strict=False
+        ):
+            _show(axis, parts, inputs)
+            axis.set_title(_label(target), fontsize="small")
+    return figure
+
+
+def _show(axis, parts: Parts, inputs: np.ndarray) -> None:
+    if inputs.shape[-1] == 1:
+        spectrogram = inputs.shape[0] != inputs.shape[1]
+        origin = "lower" if spectrogram else "upper"
+        axis.imshow(inputs[..., 0], cmap="gray", origin=origin, aspect="auto")
+        return
+    mean, std = (
+        np.array(numbers) for numbers in (parts.dataset.mean, parts.dataset.std)
+    )
+    axis.imshow(np.clip(inputs * std + mean, 0, 1))
+
+
+def _label(target: np.ndarray) -> str:
+    """The classes in a target and their shares, the largest first."""
+    order = np.argsort(-target)[:2]
+    parts = [f"{target[k]:.2f} of {k}" for k in order if target[k] > 0.005]
+    return " + ".join(parts) if len(parts) > 1 else f"class {order[0]}"
+
+
+def _points(sides: dict[str, Batch]) -> matplotlib.figure.Figure:
+    figure = matplotlib.figure.Figure(figsize=(9, 4.6), dpi=110, layout="constrained")
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axis, (name, batch) in zip(axes, sides.items(), strict=True):
+        shade = batch.targets[:, 1]
+        dots = axis.scatter(*batch.inputs.T, c=shade, cmap="cividis", vmin=0, vmax=1)
+        axis.set(title=name, aspect="equal")
+    figure.colorbar(dots, ax=list(axes), label="target of class 1")
+    return figure
+
+
+def _rows(sides: dict[str, Batch]) -> matplotlib.figure.Figure:
+    figure = matplotlib.figure.Figure(figsize=(9, 6), dpi=110, layout="constrained")
+    axes = figure.subplots(2, 1, sharex=True)
+    for axis, (name, batch) in zip(axes, sides.items(), strict=True):
+        rows = batch.inputs[:_SHOWN].reshape(len(batch.inputs[:_SHOWN]), -1)
+        image = axis.imshow(
+            rows,
+            aspect="auto",
+            cmap="cividis",
+            vmin=-3,
+            vmax=3,
+            interpolation="nearest",
+        )
+        labels = [_label(target) for target in batch.targets[:_SHOWN]]
+        axis.set_yticks(range(len(labels)), labels, fontsize="x-small")
+        axis.set_title(f"{name}: a row for each example", fontsize="medium")
+    axes[-1].set_xlabel("feature")
+    figure.colorbar(image, ax=list(axes), label="standard deviations")
+    return figure
