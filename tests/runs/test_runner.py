@@ -202,6 +202,18 @@ def test_which_labels_were_corrupted_is_kept_beside_the_run(tmp_path, config, se
     assert not (tmp_path / "clean" / "corruption.npz").exists()
 
 
+def test_wrong_labels_follow_the_runs_own_seed_and_rule(tmp_path, config, session):
+    chosen = {"seed": 5, "rule": "other_class"}
+    config = dataclasses.replace(
+        config, corruption_seed=5, corruption_rule="other_class", epochs=1, lr_drops=()
+    )
+    run(config, tmp_path, session)
+    labels = runner.load_dataset(config, session).train.labels
+    expected = datasets.corrupt_labels(labels, 0.5, 10, **chosen).labels
+    with np.load(tmp_path / "corruption.npz") as kept:
+        np.testing.assert_array_equal(kept["labels"], expected)
+
+
 def test_training_error_need_not_be_measured(tmp_path, config, session):
     result = run(dataclasses.replace(config, train_error_every=-1), tmp_path, session)
     assert result["train_error_real"] is None

@@ -89,6 +89,17 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert resumed["test_error_last"] == whole["test_error_last"]
 
 
+def test_the_options_of_the_cut_reach_the_stream(config, session):
+    def first_batch(**changes):
+        parts = runner.build(dataclasses.replace(config, **changes), session)
+        return parts.virtual_batch(mixed=False).inputs
+
+    batch = first_batch()
+    assert batch.shape == (16, 12, 12, 3)
+    for changes in ({"crop_area": 1.0}, {"flip": False}, {"seed": 1}):
+        assert (first_batch(**changes) != batch).any()
+
+
 def test_sets_in_memory_can_be_streamed_too(tmp_path, config, session):
     changed = dataclasses.replace(
         config, dataset="mnist5k", train_examples=40, test_examples=30, epochs=1

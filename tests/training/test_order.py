@@ -25,6 +25,7 @@ def test_an_epochs_order_is_a_permutation_fixed_by_seed_and_epoch():
 def test_an_epoch_is_asked_for_once_and_its_last_batch_is_short():
     order = Order(ROOT, 22, 8, 3)
     asked = requests(order, 0, 6)
+    assert [step for step, _ in asked] == list(range(6))
     assert [len(indices) for _, indices in asked] == [8, 8, 6, 8, 8, 6]
     assert [order.size(step) for step in range(6)] == [8, 8, 6, 8, 8, 6]
     for epoch in range(2):

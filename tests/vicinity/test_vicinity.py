@@ -71,8 +71,14 @@ def test_alpha_moves_linearly_over_the_run():
         ({"alpha": 1.0, "pairing": "randm"}, "randm"),
         ({"alpha": 1.0, "lam_per": "element"}, "element"),
         ({"alpha": 1.0, "target": "hard"}, "hard"),
-        ({"alpha": 1.0, "mix_at": "layer1"}, "mix_at must be inputs, waveforms, stage1"),
-        ({"alpha": 1.0, "mix_at": "stage0"}, "mix_at must be inputs, waveforms, stage1"),
+        (
+            {"alpha": 1.0, "mix_at": "layer1"},
+            "mix_at must be inputs, waveforms, stage1",
+        ),
+        (
+            {"alpha": 1.0, "mix_at": "stage0"},
+            "mix_at must be inputs, waveforms, stage1",
+        ),
         ({"alpha": 1.0, "mix_at": "3"}, "mix_at must be inputs, waveforms, stage1"),
         ({"alpha": 1.0, "mix_probability": 1.5}, "at least 0 and at most 1, got 1.5"),
         ({"label_smoothing": 1.5}, "label_smoothing"),
