@@ -50,9 +50,12 @@ class RunConfig(Vicinity, DataOptions):
     lr_drops: tuple[int, ...] = _field((100, 150), "epochs at which the rate drops")
     lr_factor: float = _field(0.1, "of each drop")
     lr_delay: int = _field(0, "epochs by which drops are late; official script: 1")
+    lr_warmup: int = _field(0, "epochs over which the rate rises to learning_rate")
+    lr_warmup_from: float = _field(0.0, "the rate that it rises from")
     momentum: float = _field(0.9, "of SGD")
     nesterov: bool = _field(False, "Nesterov's form of momentum")
     weight_decay: float = _field(1e-4, "L2 on all parameters, added to the gradient")
+    decay_norm: bool = _field(True, "batch norm's parameters decay too")
     eval_batch_size: int = _field(500, "examples per evaluation step")
     train_error_every: int = _field(
         0, "epochs between measures of training error; 0: after the last; -1: never"
@@ -154,6 +157,8 @@ class RunConfig(Vicinity, DataOptions):
             steps_per_epoch=steps_per_epoch,
             factor=self.lr_factor,
             delay=self.lr_delay,
+            warmup=self.lr_warmup,
+            warmup_from=self.lr_warmup_from,
         )
 
     def steps_per_epoch(self, examples: int) -> int:
@@ -163,7 +168,8 @@ class RunConfig(Vicinity, DataOptions):
 
 
 _COUNTS = (
-    "depth ghost_batch_norm learning_rate lr_delay lr_factor weight_decay width"
+    "depth ghost_batch_norm learning_rate lr_delay lr_factor lr_warmup lr_warmup_from "
+    "weight_decay width"
 ).split()
 
 

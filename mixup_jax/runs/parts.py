@@ -106,6 +106,7 @@ class Parts:
             momentum=config.momentum,
             nesterov=config.nesterov,
             weight_decay=config.weight_decay,
+            decay_norm=config.decay_norm,
         )
 
     def _recipe(self) -> TrainRecipe:

@@ -1,10 +1,16 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from mixup_jax import models
 from mixup_jax.errors import UsageError
-from mixup_jax.training.optimizer import make_optimizer, step_schedule
+from mixup_jax.training.optimizer import (
+    _outside_of_norms,
+    make_optimizer,
+    step_schedule,
+)
 
 
 def epochs_at_each_rate(delay):
@@ -26,6 +32,44 @@ def test_the_official_scripts_schedule_has_101_50_and_49_epochs():
 def test_a_drop_begins_with_the_first_step_of_its_epoch():
     schedule = step_schedule(1.0, (2,), steps_per_epoch=10)
     assert [round(float(schedule(step)), 6) for step in (19, 20)] == [1.0, 0.1]
+
+
+def test_the_rate_rises_by_as_much_at_each_step_and_then_stays():
+    # Goyal et al.: from 0.1 to 0.4 over 5 epochs, here of 10 steps.
+    schedule = step_schedule(
+        0.4, (30, 60), steps_per_epoch=10, warmup=5, warmup_from=0.1
+    )
+    rates = [float(schedule(jnp.int32(step))) for step in (0, 1, 25, 49, 50, 299, 300)]
+    expected = [0.1, 0.106, 0.25, 0.394, 0.4, 0.4, 0.04]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_a_drop_within_the_warm_up_is_refused():
+    with pytest.raises(UsageError, match=r"\(3,\) begin within the warm-up of 5"):
+        step_schedule(0.4, (3,), steps_per_epoch=10, warmup=5)
+
+
+def test_batch_norm_can_be_left_out_of_the_decay():
+    params = {"norm1": {"scale": jnp.ones(2)}, "classifier": {"bias": jnp.ones(2)}}
+    zero = jax.tree.map(jnp.zeros_like, params)
+    for decay_norm, expected in ((True, 0.9), (False, 1.0)):
+        sgd = make_optimizer("sgd", 1.0, weight_decay=0.1, decay_norm=decay_norm)
+        updates, _ = sgd.update(zero, sgd.init(params), params)
+        after = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(after["norm1"]["scale"], expected)
+        np.testing.assert_allclose(after["classifier"]["bias"], 0.9)
+
+
+@pytest.mark.parametrize("name", models.BUILDERS)
+def test_normalisations_are_known_by_their_names_in_every_network(name):
+    network = models.create(name, 3)
+    params = models.shapes(network, models.BUILDERS[name].inputs)["params"]
+    decays = _outside_of_norms(params)
+    for path, decay in jax.tree_util.tree_leaves_with_path(decays):
+        last = path[-1].key
+        assert last in ("kernel", "bias", "scale")
+        if last != "bias":
+            assert decay == (last == "kernel"), jax.tree_util.keystr(path)
 
 
 @pytest.mark.parametrize("drops", [(2, 1), (1, 1), (0,), (-3,)])
