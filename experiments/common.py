@@ -104,8 +104,12 @@ def run_experiment(
 ) -> None:
     """Parses the command line and carries out the run that it names."""
     values = define_run_flags(runs)
-    if parse(values, description, argv):
-        return
+    if not parse(values, description, argv):
+        carry_out(values, runs)
+
+
+def carry_out(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> None:
+    """Carries out the run that the flags name, or lists all."""
     if values.list:
         for name, config in runs.items():
             print(name, json.dumps(dataclasses.asdict(config)))
@@ -115,7 +119,18 @@ def run_experiment(
         raise UsageError("--workdir=DIR is missing: where should the run's files go?")
     config.validate()
     print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
-    session = Session(
+    result = run(config, values.workdir, session_of(values))
+    measures = {
+        name: result[name]
+        for name in ("data", "test_error_best", "test_error_last", "params_sha256")
+    }
+    print(json.dumps(measures, indent=2))
+    print(f"Files: {Path(values.workdir).resolve()} (result.json holds all measures)")
+
+
+def session_of(values: flags.FlagValues) -> Session:
+    """Returns how and where runs are carried out, as the flags say."""
+    return Session(
         parallel=values.parallel,
         data_dir=values.data_dir,
         manual_dir=values.manual_dir,
@@ -123,13 +138,6 @@ def run_experiment(
         workers=values.workers,
         report=lambda line: print(line, file=sys.stderr),
     )
-    result = run(config, values.workdir, session)
-    measures = {
-        name: result[name]
-        for name in ("data", "test_error_best", "test_error_last", "params_sha256")
-    }
-    print(json.dumps(measures, indent=2))
-    print(f"Files: {Path(values.workdir).resolve()} (result.json holds all measures)")
 
 
 def parse(values: flags.FlagValues, description: str, argv: Sequence[str]) -> bool:

@@ -40,9 +40,7 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_bool("markdown", False, "list as the README's table", **here)
     if common.parse(values, __doc__ or "", argv):
         return
-    session = Session(
-        data_dir=values.data_dir, manual_dir=values.manual_dir, workers=values.workers
-    )
+    session = common.session_of(values)
     if values.prepare and values.show:
         raise UsageError("choose one of --prepare and --show")
     if values.prepare:
