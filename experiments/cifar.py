@@ -11,6 +11,7 @@ field of a run can be set by a flag of its name: --dataset, --width, --epochs, .
 
 import dataclasses
 import functools
+from typing import Any
 
 from experiments import common
 from mixup_jax.runs import RunConfig
@@ -27,7 +28,7 @@ _ERM = RunConfig(
     weight_decay=1e-4,  # batch norm's parameters included
     alpha=0.0,  # ERM
 )
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "preact18": {"model": "preact_resnet18"},
     # The paper says that these drops follow the network's authors; they do not.
     "wrn28_10": {"model": "wide_resnet28_10", "lr_drops": (60, 120, 180)},

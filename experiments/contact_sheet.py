@@ -44,7 +44,8 @@ def _pictures(parts: Parts, sides: dict[str, Batch]) -> matplotlib.figure.Figure
     figure = matplotlib.figure.Figure(
         figsize=(1.5 * _COLUMNS, 1.8 * 2 * rows + 0.8), dpi=110, layout="constrained"
     )
-    for part, (name, batch) in zip(figure.subfigures(2, 1), sides.items(), strict=True):
+    halves = np.ravel(figure.subfigures(2, 1))
+    for part, (name, batch) in zip(halves, sides.items(), strict=True):
         part.suptitle(name, fontsize="medium")
         axes = part.subplots(rows, _COLUMNS, squeeze=False).ravel()
         for axis in axes:

@@ -12,6 +12,7 @@ error 18.8 best and 44.6 last (ERM), 11.3 and 12.7 (mixup, alpha 32).
 
 import dataclasses
 import functools
+from typing import Any
 
 from experiments import cifar, common
 
@@ -26,7 +27,7 @@ def _digits(probability: float) -> str:
     return f"{probability:g}".replace(".", "")  # 0.5 is 05 in names
 
 
-_METHODS: dict[str, dict] = {
+_METHODS: dict[str, dict[str, Any]] = {
     "erm": {},
     **{f"dropout_{_digits(p)}": {"dropout": p} for p in DROPOUTS},
     **{f"mixup_{alpha}": {"alpha": float(alpha)} for alpha in ALPHAS},

@@ -17,6 +17,7 @@ one lambda per batch, and pairs of the whole batch.
 
 import dataclasses
 import functools
+from typing import Any
 
 from experiments import common
 from mixup_jax.runs import RunConfig
@@ -41,7 +42,7 @@ _ERM = RunConfig(
     eval_batch_size=1000,
     train_error_every=-1,
 )
-_LONG = {"epochs": 200, "lr_drops": (60, 120, 180)}
+_LONG: dict[str, Any] = {"epochs": 200, "lr_drops": (60, 120, 180)}
 # ResNets 0.2, ResNeXts 0.4 (section 3.1).
 _ALPHAS = {
     "resnet50": 0.2,

@@ -13,6 +13,7 @@ code that the paper used, where its text says 160; the networks keep their dropo
 
 import dataclasses
 import functools
+from typing import Any
 
 from experiments import common
 from mixup_jax.runs import RunConfig
@@ -31,7 +32,7 @@ _ERM = RunConfig(
     eval_batch_size=100,
     train_error_every=-1,
 )
-_METHODS = {
+_METHODS: dict[str, dict[str, Any]] = {
     "erm": {},
     "mixup_01": {"alpha": 0.1, "mix_from_epoch": 5},
     "mixup_02": {"alpha": 0.2, "mix_from_epoch": 5},

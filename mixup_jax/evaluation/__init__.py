@@ -1,1 +1,5 @@
-"""Measures of a classifier; they take logits, not networks, states or devices."""
+"""Measures of a classifier, and of samples; no networks, states or devices.
+
+They take logits, or `predict`, any function from inputs to logits, and so work on
+anybody's model.
+"""

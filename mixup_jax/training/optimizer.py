@@ -52,7 +52,7 @@ def step_schedule(
         return constant
     steps = warmup * steps_per_epoch
     rise = optax.linear_schedule(warmup_from, learning_rate, steps)
-    return lambda step: jnp.where(step < steps, rise(step), constant(step))
+    return lambda step: jnp.where(jnp.asarray(step) < steps, rise(step), constant(step))
 
 
 def make_optimizer(

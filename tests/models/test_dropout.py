@@ -62,3 +62,20 @@ def test_missing_keys_are_asked_for():
     x = jax.ShapeDtypeStruct((2, 16, 16, 1), jnp.float32)
     with pytest.raises(UsageError, match="pass dropout_keys"):
         jax.eval_shape(lambda v, x: network.apply(v, x, train=True), variables, x)
+
+
+def test_the_mlp_drops_units_of_every_hidden_layer():
+    network = models.create("mlp", 3, width=400, dropout=0.5)
+    variables = models.initialise(network, KEYS[0], (8,))
+    seen = []
+
+    def look(stage, x):
+        seen.append(np.asarray(x))
+        return x
+
+    x = jnp.ones((6, 8))
+    network.apply(variables, x, train=True, dropout_keys=KEYS, before_stage=look)
+    network.apply(variables, x, train=False, before_stage=look)
+    for trained, evaluated in zip(seen[1:3], seen[4:6], strict=True):
+        # About half of the units are 0 by ReLU already, at the same places.
+        assert (trained == 0).mean() > (evaluated == 0).mean() + 0.15
