@@ -1,6 +1,7 @@
 """A picture of examples as a network reads them, mixed and not."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
@@ -44,7 +45,7 @@ def _pictures(parts: Parts, sides: dict[str, Batch]) -> matplotlib.figure.Figure
     figure = matplotlib.figure.Figure(
         figsize=(1.5 * _COLUMNS, 1.8 * 2 * rows + 0.8), dpi=110, layout="constrained"
     )
-    halves = np.ravel(figure.subfigures(2, 1))
+    halves: Any = figure.subfigures(2, 1)
     for part, (name, batch) in zip(halves, sides.items(), strict=True):
         part.suptitle(name, fontsize="medium")
         axes = part.subplots(rows, _COLUMNS, squeeze=False).ravel()
