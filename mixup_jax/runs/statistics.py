@@ -16,6 +16,21 @@ class Interval(NamedTuple):
     half_width: float
 
 
+class PairedDifference(NamedTuple):
+    """How much one method differs from another, seed by seed.
+
+    Attributes:
+      mean: Of the first minus the second.
+      half_width: Of the confidence interval of the mean.
+      p_value: Of the paired t-test, two-sided: how often a difference as large would be
+        seen if there were none.
+    """
+
+    mean: float
+    half_width: float
+    p_value: float
+
+
 def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     """Returns the mean over seeds with Student's t interval.
 
@@ -31,3 +46,30 @@ def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     error = float(scipy.stats.sem(values))
     quantile = float(scipy.stats.t.ppf((1 + level) / 2, len(values) - 1))
     return Interval(float(np.mean(values)), quantile * error)
+
+
+def paired_difference(
+    first: Sequence[float], second: Sequence[float], *, level: float = 0.95
+) -> PairedDifference:
+    """Returns the mean difference of two methods that shared their seeds.
+
+    Args:
+      first: One per seed, at least two.
+      second: Of the same seeds in the same order.
+      level: Of confidence, between 0 and 1.
+
+    Raises:
+      UsageError: If there are fewer than two, or not as many of either.
+    """
+    if len(first) != len(second):
+        raise UsageError(
+            f"pairs need as many of either, got {len(first)} and {len(second)}"
+        )
+    gaps = np.subtract(first, second)
+    mean, half_width = mean_interval(gaps.tolist(), level=level)
+    if not gaps.any():  # 0 / 0
+        return PairedDifference(0.0, 0.0, 1.0)
+    if np.ptp(gaps) == 0:
+        return PairedDifference(mean, 0.0, 0.0)
+    p_value = float(scipy.stats.ttest_rel(first, second).pvalue)
+    return PairedDifference(mean, half_width, p_value)

@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 
 from mixup_jax.errors import UsageError
-from mixup_jax.runs.statistics import mean_interval
+from mixup_jax.runs.statistics import mean_interval, paired_difference
 
 
 def test_the_interval_matches_a_hand_computed_one():
@@ -25,3 +25,36 @@ def test_the_interval_covers_the_mean_as_often_as_it_says():
 def test_one_seed_has_no_interval():
     with pytest.raises(UsageError, match="at least 2 seeds, got 1"):
         mean_interval([1.0])
+
+
+def test_the_paired_difference_is_the_t_test_of_the_differences():
+    # Differences 1, 2, 3: mean 2, standard error 1 / sqrt(3), t = 2 sqrt(3).
+    first, second = [11.0, 22.0, 33.0], [10.0, 20.0, 30.0]
+    mean, half, p_value = paired_difference(first, second)
+    assert mean == pytest.approx(2)
+    # Student's t with 2 degrees of freedom: the quantile is 4.302653, and the law has
+    # the closed form p = 1 - t / sqrt(2 + t^2).
+    assert half == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    t = 2 * 3**0.5
+    assert p_value == pytest.approx(1 - t / (2 + t**2) ** 0.5, rel=1e-9)
+
+
+def test_what_seeds_share_cancels_out():
+    shared = np.random.default_rng(0).normal(0, 100, 8)
+    better = shared - 1 + np.linspace(-0.1, 0.1, 8)
+    mean, half, p_value = paired_difference(better.tolist(), shared.tolist())
+    assert mean == pytest.approx(-1)
+    assert half < 0.1 and p_value < 1e-6
+
+
+@pytest.mark.parametrize(("gap", "p_value"), [(0.0, 1.0), (0.5, 0.0)])
+def test_differences_without_spread_have_no_interval(gap, p_value):
+    found = paired_difference([1.0 + gap, 2.0 + gap], [1.0, 2.0])
+    assert found == (gap, 0.0, p_value)
+
+
+def test_pairs_that_are_none_are_refused():
+    with pytest.raises(UsageError, match="got 2 and 3"):
+        paired_difference([1.0, 2.0], [1.0, 2.0, 3.0])
+    with pytest.raises(UsageError, match="at least 2 seeds"):
+        paired_difference([1.0], [2.0])
