@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from mixup_jax.errors import UsageError
 from mixup_jax.evaluation import classification
 
+SUMS = jax.jit(classification.error_sums)
+WRONG = jax.jit(classification.top_k_wrong, static_argnames="k")
 LOGITS = jnp.log(jnp.array([[1.0, 3.0], [3.0, 1.0], [1.0, 1.0]]))
 
 
 def test_sums_match_hand_computed_values():
     # Predictions 1, 0, 0 (first of equals); labels 1, 1, 0.
-    sums = classification.error_sums(
-        LOGITS, jnp.array([1, 1, 0]), jnp.ones((3, 1), jnp.float32)
-    )
+    sums = SUMS(LOGITS, jnp.array([1, 1, 0]), jnp.ones((3, 1), jnp.float32))
     assert float(sums.errors[0]) == 1
     assert float(sums.count[0]) == 3
     want = -np.log([3 / 4, 1 / 4, 1 / 2]).sum()
@@ -26,7 +26,7 @@ def test_sums_match_hand_computed_values():
 def test_groups_are_counted_apart_and_padding_not_at_all():
     weights = jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     logits = LOGITS.at[2].set(jnp.nan)
-    sums = classification.error_sums(logits, jnp.array([1, 1, 0]), weights)
+    sums = SUMS(logits, jnp.array([1, 1, 0]), weights)
     assert sums.errors.tolist() == [0, 1]
     assert sums.count.tolist() == [1, 1]
     assert np.isfinite(sums.loss).all()
@@ -66,7 +66,7 @@ def test_adding_parts_gives_the_whole(parts, fields):
 def test_top_5_errors_match_hand_computed_ranks():
     # The label is the 1st, 5th, 6th and 7th of seven.
     logits = jnp.broadcast_to(jnp.arange(7.0)[None], (4, 7))
-    sums = classification.error_sums(
+    sums = SUMS(
         logits, jnp.array([6, 2, 1, 0]), jnp.array([[1.0], [1.0], [1.0], [0.5]])
     )
     assert sums.top5_errors is not None
@@ -76,17 +76,14 @@ def test_top_5_errors_match_hand_computed_ranks():
 
 def test_with_five_classes_or_fewer_no_label_is_outside_of_the_top_5():
     logits = jax.random.normal(jax.random.key(0), (50, 5))
-    sums = classification.error_sums(
-        logits, jnp.zeros(50, jnp.int32), jnp.ones((50, 1))
-    )
+    sums = SUMS(logits, jnp.zeros(50, jnp.int32), jnp.ones((50, 1)))
     assert classification.top5_error_rate(sums) == 0
     assert classification.error_rate(sums) > 0.5
 
 
 def test_of_equal_logits_the_first_come_first():
     wrong = [
-        bool(classification.top_k_wrong(jnp.zeros((1, 6)), jnp.array([label]), 5)[0])
-        for label in range(6)
+        bool(WRONG(jnp.zeros((1, 6)), jnp.array([label]), 5)[0]) for label in range(6)
     ]
     assert wrong == [False] * 5 + [True]
 
@@ -97,13 +94,13 @@ def test_top_k_agrees_with_scikit_learn_and_k_1_with_argmax(seed, k):
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(40, 9)).astype(np.float32)
     labels = rng.integers(0, 9, 40)
-    wrong = classification.top_k_wrong(jnp.asarray(logits), jnp.asarray(labels), k)
+    wrong = WRONG(jnp.asarray(logits), jnp.asarray(labels), k)
     want = sklearn.metrics.top_k_accuracy_score(labels, logits, k=k, labels=range(9))
     np.testing.assert_allclose(1 - np.mean(wrong), want, rtol=1e-6)
     # Coarse logits have ties, on which argmax takes the first.
     coarse = jnp.round(jnp.asarray(logits))
     np.testing.assert_array_equal(
-        classification.top_k_wrong(coarse, jnp.asarray(labels), 1),
+        WRONG(coarse, jnp.asarray(labels), 1),
         np.argmax(coarse, axis=-1) != labels,
     )
 
@@ -111,15 +108,13 @@ def test_top_k_agrees_with_scikit_learn_and_k_1_with_argmax(seed, k):
 @pytest.mark.parametrize("k", [1, 5, 9])
 def test_rows_with_nan_and_labels_that_are_no_class_are_wrong(k):
     logits = jnp.array([[jnp.nan, 1.0, 0.0], [2.0, jnp.nan, 0.0], [1.0, 0.0, 0.0]])
-    wrong = classification.top_k_wrong(logits, jnp.array([0, 0, 3]), k)
+    wrong = WRONG(logits, jnp.array([0, 0, 3]), k)
     assert wrong.tolist() == [True, True, True]
 
 
 def test_a_label_whose_logit_is_minus_infinity_is_ranked_last():
     logits = jnp.array([[-jnp.inf, 0.0, 1.0]])
-    wrong = [
-        bool(classification.top_k_wrong(logits, jnp.array([0]), k)[0]) for k in (2, 3)
-    ]
+    wrong = [bool(WRONG(logits, jnp.array([0]), k)[0]) for k in (2, 3)]
     assert wrong == [True, False]
 
 
