@@ -22,6 +22,9 @@ class Purpose(enum.IntEnum):
     MIX = 3
     DROPOUT = 4
     NOISE = 5
+    POINTS = 6
+    LATENT = 7
+    SNAPSHOT = 8
 
 
 def purpose_key(root: Key, purpose: Purpose, step: int | Int[Array, ""] = 0) -> Key:

@@ -43,6 +43,9 @@ def test_purposes_keep_the_numbers_that_past_results_were_made_with():
         "MIX": 3,
         "DROPOUT": 4,
         "NOISE": 5,
+        "POINTS": 6,
+        "LATENT": 7,
+        "SNAPSHOT": 8,
     }
 
 

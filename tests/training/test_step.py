@@ -10,7 +10,7 @@ from training_case import Case
 import mixup_jax
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
 from mixup_jax.training.loop import Evaluator
-from mixup_jax.training.placement import MODES, Placement
+from mixup_jax.training.placement import Placement
 from mixup_jax.training.step import EvalRecipe, eval_step
 from mixup_jax.training.step_data import EvalData
 from mixup_jax.vicinity.neighbours import Neighbours
@@ -79,9 +79,14 @@ STREAMED = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("devices", [1, 2, 8])
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize(
+    ("name", "devices", "mode"),
+    [
+        *((name, 8, "pmap") for name in STREAMED),
+        *(("mixup", devices, "pmap") for devices in (1, 2)),
+        *((name, 2, "shard_map") for name in ("cutmix", "within a device")),
+    ],
+)
 def test_streamed_sets_train_as_those_in_device_memory(name, devices, mode):
     cases = [
         Case(devices=devices, mode=mode, vicinity=STREAMED[name], streamed=streamed)
