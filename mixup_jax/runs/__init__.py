@@ -2,6 +2,6 @@
 
 from mixup_jax.runs.config import RunConfig
 from mixup_jax.runs.runner import Session, run
-from mixup_jax.runs.trained import load_predictor
+from mixup_jax.runs.trained import load_predictor, load_trained
 
-__all__ = ["RunConfig", "Session", "load_predictor", "run"]
+__all__ = ["RunConfig", "Session", "load_predictor", "load_trained", "run"]

@@ -83,6 +83,38 @@ class Progress:
         return "  ".join(parts)
 
 
+class EpochLine:
+    """Epochs of many runs at once: a line that is overwritten on a terminal, which
+    stays at the end, and only its end elsewhere.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        out: Any = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._title, self._out, self._clock = title, out or sys.stderr, clock
+        self._begin = clock()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Says how many epochs are done, and how long the others will take."""
+        live = self._out.isatty()
+        if not live and done < total:
+            return
+        seconds = self._clock() - self._begin
+        time_said = (
+            f"{duration(seconds / done * (total - done))} left"
+            if done < total
+            else f"in {duration(seconds)}"
+        )
+        line = f"{self._title}  epoch {done}/{total}  {time_said}"
+        line = f"\r{line}\033[K" if live else line
+        self._out.write(line + ("\n" if done == total else ""))
+        self._out.flush()
+
+
 def duration(seconds: float) -> str:
     """Returns 12 s, 3 min 05 s or 2 h 07 min."""
     whole = round(seconds)

@@ -18,6 +18,7 @@ from mixup_jax.evaluation.classification import (
     epoch_errors,
     error_rate,
     mean_loss,
+    top5_error_rate,
 )
 from mixup_jax.runs.checkpoint import CheckpointStore, params_sha256
 from mixup_jax.runs.checks import check_batches, check_vicinity
@@ -225,6 +226,7 @@ class _Run:
             "train_loss": float(state.loss_sum) / int(state.seen),
             "test_loss": mean_loss(test),
             "test_error": error_rate(test),
+            "test_error_top5": top5_error_rate(test),
             "learning_rate": float(np.asarray(self.parts.schedule(step - 1))),
             "examples_per_second": round(rate, 1),
             "time": round(time.time(), 3),
@@ -272,6 +274,7 @@ class _Run:
             "test_error_best": tests.best,
             "test_error_last": tests.last,
             "test_error_median_of_last_10": tests.median,
+            "test_error_top5_last": rows[-1]["test_error_top5"],
         }
         if "validation_error" in rows[-1]:
             chosen = min(rows, key=_deciding_error)

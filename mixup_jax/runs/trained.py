@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from mixup_jax.data.preprocessing import preprocessing
+from mixup_jax.data.dataset import Dataset, ImageDataset
+from mixup_jax.data.preprocessing import Preprocessing, preprocessing
 from mixup_jax.errors import UsageError
 from mixup_jax.runs.checkpoint import read_variables
 from mixup_jax.runs.config import config_from_json
@@ -18,22 +20,32 @@ from mixup_jax.runs.runner import Session, load_dataset
 Predict = Callable[[Shaped[np.ndarray, "B ..."]], Float[Array, "B K"]]
 
 
-def load_predictor(
+class Trained(NamedTuple):
+    """A trained network with what it was trained on.
+
+    Attributes:
+      predict: From what the network reads to logits; may be traced, differentiated.
+      inputs: How stored examples become what it reads.
+      dataset: Of the run.
+    """
+
+    predict: Callable[[Float[Array, "B ..."]], Float[Array, "B K"]]
+    inputs: Preprocessing
+    dataset: Dataset | ImageDataset
+
+
+def load_trained(
     workdir: str | os.PathLike,
     *,
     best: bool = False,
     session: Session | None = None,
-) -> Predict:
-    """Returns the network of a run, with its parameters and normalisation.
+) -> Trained:
+    """Returns the network of a run and its data.
 
     Args:
       workdir: Of a run that has saved at least one checkpoint.
-      best: Take the checkpoint with the lowest test error, not the last one.
-      session: Says where data sets lie; their statistics normalise the inputs.
-
-    Returns:
-      A compiled function to logits from raw inputs, as the data set stores them; of a
-      set that is streamed, from squares of `image_size`, [B, S, S, C] in bytes.
+      best: Take the checkpoint with the lowest error, not the last one.
+      session: Says where data sets lie.
 
     Raises:
       UsageError: If there is no run or no checkpoint.
@@ -46,10 +58,33 @@ def load_predictor(
     variables = read_variables(directory.checkpoints, best=best)
     dataset = load_dataset(config, session or Session())
     network = config.network(dataset.num_classes)
-    evaluate = preprocessing(dataset, config.data, mix_at=config.mix_at).evaluate
 
-    @jax.jit
-    def predict(inputs):
-        return network.apply(variables, evaluate(inputs), train=False)
+    def predict(inputs: Float[Array, "B ..."]) -> Any:
+        return network.apply(variables, inputs, train=False)
 
-    return predict
+    inputs = preprocessing(dataset, config.data, mix_at=config.mix_at)
+    return Trained(predict, inputs, dataset)
+
+
+def load_predictor(
+    workdir: str | os.PathLike,
+    *,
+    best: bool = False,
+    session: Session | None = None,
+) -> Predict:
+    """Returns the network of a run, with its parameters and normalisation.
+
+    Args:
+      workdir: See `load_trained`.
+      best: See `load_trained`.
+      session: See `load_trained`.
+
+    Returns:
+      A compiled function to logits from raw inputs, as the data set stores them; of a
+      set that is streamed, from squares of `image_size`, [B, S, S, C] in bytes.
+
+    Raises:
+      UsageError: If there is no run or no checkpoint.
+    """
+    predict, inputs, _ = load_trained(workdir, best=best, session=session)
+    return jax.jit(lambda stored: predict(inputs.evaluate(stored)))

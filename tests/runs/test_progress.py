@@ -3,7 +3,7 @@ import io
 import jax.numpy as jnp
 import pytest
 
-from mixup_jax.runs.progress import Progress, duration
+from mixup_jax.runs.progress import EpochLine, Progress, duration
 from mixup_jax.training.state import initial_state
 
 
@@ -54,3 +54,22 @@ def test_a_file_gets_about_ten_lines_and_always_the_last(epochs):
 )
 def test_durations_are_readable(seconds, text):
     assert duration(seconds) == text
+
+
+def test_the_line_of_many_runs_says_the_time_left_and_stays_at_the_end():
+    out = Terminal()
+    ticks = iter([0.0, 60.0, 120.0])
+    line = EpochLine("table", out=out, clock=lambda: next(ticks))
+    line(1, 3)
+    assert out.getvalue() == "\rtable  epoch 1/3  2 min 00 s left\033[K"
+    line(3, 3)
+    assert out.getvalue().endswith("\rtable  epoch 3/3  in 2 min 00 s\033[K\n")
+
+
+def test_a_file_gets_the_end_of_many_runs_alone():
+    out = io.StringIO()
+    ticks = iter([0.0, 120.0])
+    line = EpochLine("table", out=out, clock=lambda: next(ticks))
+    line(1, 3)
+    line(3, 3)
+    assert out.getvalue() == "table  epoch 3/3  in 2 min 00 s\n"
