@@ -17,7 +17,8 @@ other one is --model=preact_resnet18_official.
 import dataclasses
 import functools
 
-from experiments import cifar, common
+from experiments import cifar, common, paper, reproduction
+from experiments.reproduction import Reproduction
 from mixup_jax.runs import RunConfig
 
 _ERM = cifar.RUNS["c10_preact18_erm"]
@@ -58,5 +59,43 @@ RUNS = {
     for decay, weight_decay in (("wd1e4", 1e-4), ("wd5e4", 5e-4))
 }
 
+
+def _paper() -> dict[str, dict[str, float]]:
+    keys = {"wd1e4": "test_error_wd_1e-4", "wd5e4": "test_error_wd_5e-4"}
+    return {
+        f"{name}_{decay}": {"test_error_median_of_last_10": paper.table5(name)[key]}
+        for name in VICINITIES
+        for decay, key in keys.items()
+    }
+
+
+def _small(name: str, config: RunConfig) -> RunConfig:
+    return dataclasses.replace(
+        config,
+        dataset="mnist5k",
+        crop_pad=0,
+        flip=False,
+        model="mlp",
+        depth=4,
+        width=128,
+        epochs=30,
+        batch_size=100,
+        lr_drops=(20,),
+        neighbours=50,
+    )
+
+
+REPRODUCTION = Reproduction(
+    name="ablation",
+    title="Table 5: which part of mixup helps",
+    runs=RUNS,
+    measures={"test_error_median_of_last_10": "test error, median of last 10 epochs"},
+    paper=_paper(),
+    small=_small,
+    small_is="5,000 MNIST digits, an MLP of 4 x 128 units, 30 epochs; 50 neighbours",
+    small_seeds=5,
+    baseline=lambda row: None if row.startswith("erm_") else f"erm_{row[-5:]}",
+)
+
 if __name__ == "__main__":
-    common.main(functools.partial(common.run_experiment, RUNS, __doc__))
+    common.main(functools.partial(reproduction.main, REPRODUCTION, __doc__))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import common, figures
+from experiments import common, markdown
 from mixup_jax import runtime
 from mixup_jax.data.images.boxes import Crop, random_box
 from mixup_jax.data.images.images import PackedImages
@@ -217,7 +217,7 @@ def table(rows: dict[str, dict[str, float]]) -> str:
         for name, row in rows.items()
     ]
     head = ["side", "images per core second", "per second, all cores", "ours / it"]
-    return figures.markdown_table(head, cells)
+    return markdown.table(head, cells)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from mixup_jax.errors import RunError, UsageError, unknown
 from mixup_jax.runs import RunConfig, Session, run
 from mixup_jax.runs.interrupt import Interrupted
 
+SCALES = ("paper", "small")
+
 _DEFINE: dict[Any, Callable] = {
     bool: flags.DEFINE_bool,
     float: flags.DEFINE_float,
@@ -53,17 +55,46 @@ def define_run_flags(runs: Mapping[str, RunConfig]) -> flags.FlagValues:
     flags.DEFINE_string("workdir", None, "directory of the run's files", **here)
     flags.DEFINE_bool("list", False, "print the runs with their configs, stop", **here)
     flags.DEFINE_bool("smoke", False, "try everything out in seconds", **here)
-    flags.DEFINE_string("parallel", "pmap", "pmap or shard_map", **here)
-    flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
-    flags.DEFINE_integer("checkpoint_every", 1, "epochs between checkpoints", **here)
-    flags.DEFINE_integer("workers", 0, "threads that decode images; 0: all", **here)
-    flags.DEFINE_string("data_dir", None, "of prepared tensorflow-datasets", **here)
-    flags.DEFINE_string("manual_dir", None, "of archives you downloaded", **here)
+    define_session_flags(values)
     for field in dataclasses.fields(RunConfig):
         kind = get_origin(field.type) or field.type
         help_text = f"{field.metadata['help']} (overrides the run's)"
         _DEFINE[kind](field.name, None, help_text, **here)
     return values
+
+
+def define_session_flags(values: flags.FlagValues) -> None:
+    """Adds flags for how and where runs are carried out; see `session_of`."""
+    here = {"flag_values": values}
+    flags.DEFINE_string("parallel", "pmap", "pmap or shard_map", **here)
+    flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
+    flags.DEFINE_integer("checkpoint_every", 1, "epochs between checkpoints", **here)
+    flags.DEFINE_integer("workers", 0, "threads of the host; 0: all cores", **here)
+    flags.DEFINE_string("data_dir", None, "of prepared tensorflow-datasets", **here)
+    flags.DEFINE_string("manual_dir", None, "of archives you downloaded", **here)
+
+
+def define_scale(values: flags.FlagValues, default: str | None = None) -> None:
+    """Adds the flags of a whole table: --scale and --seeds."""
+    here = {"flag_values": values}
+    text = "paper (its exact settings) or small (minutes on two cores)"
+    flags.DEFINE_enum("scale", default, SCALES, text, **here)
+    text = "seeds of each row; 0: as many as the scale has"
+    flags.DEFINE_integer("seeds", 0, text, lower_bound=0, **here)
+
+
+def define_table_flags(values: flags.FlagValues) -> None:
+    """Adds the flags of a table whose rows are not runs."""
+    flags.DEFINE_string("workdir", None, "directory of its files", flag_values=values)
+    define_scale(values, "small")
+    define_session_flags(values)
+
+
+def workdir_of(values: flags.FlagValues) -> str:
+    """Returns the directory to write to; raises UsageError if none was named."""
+    if not values.workdir:
+        raise UsageError("--workdir=DIR is missing: where should the files go?")
+    return values.workdir
 
 
 def chosen_config(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> RunConfig:
@@ -115,17 +146,16 @@ def carry_out(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> None:
             print(name, json.dumps(dataclasses.asdict(config)))
         return
     config = chosen_config(values, runs)
-    if not values.workdir:
-        raise UsageError("--workdir=DIR is missing: where should the run's files go?")
+    workdir = workdir_of(values)
     config.validate()
     print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
-    result = run(config, values.workdir, session_of(values))
+    result = run(config, workdir, session_of(values))
     measures = {
         name: result[name]
         for name in ("data", "test_error_best", "test_error_last", "params_sha256")
     }
     print(json.dumps(measures, indent=2))
-    print(f"Files: {Path(values.workdir).resolve()} (result.json holds all measures)")
+    print(f"Files: {Path(workdir).resolve()} (result.json holds all measures)")
 
 
 def session_of(values: flags.FlagValues) -> Session:

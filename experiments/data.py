@@ -18,7 +18,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import common, contact_sheet, figures
+from experiments import common, markdown
 from mixup_jax import data, runtime
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import RunConfig, Session
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
     elif values.show:
         show(_config(values), Path(values.out), session)
     elif values.markdown:
-        print(markdown())
+        print(readme_table())
     else:
         print(listing(session))
 
@@ -62,7 +62,7 @@ def listing(session: Session) -> str:
         )
         rows.append([name, "ready" if ready else "", source.size, _plain(source.what)])
     rows += [[name, "", "", _plain(kind.what)] for name, kind in data.KINDS.items()]
-    table = figures.markdown_table(["--dataset", "", "examples", "what"], rows)
+    table = markdown.table(["--dataset", "", "examples", "what"], rows)
     return (
         f"{table}\n\nWhere each comes from and what to put where: README, Data. Next: "
         "python -m experiments.data --prepare=NAME, or --show=NAME"
@@ -74,7 +74,7 @@ def _plain(markdown: str) -> str:
     return re.sub(r"\[(.*?)\]\(.*?\)", r"\1", markdown).replace("`", "")
 
 
-def markdown() -> str:
+def readme_table() -> str:
     """Returns the table of the README."""
     lines = ["| `--dataset` | what | size | where it comes from |", "|---|---|---|---|"]
     for name, source in (data.SOURCES | data.KINDS).items():
@@ -101,6 +101,8 @@ def prepare(name: str, session: Session) -> None:
 
 def show(config: RunConfig, out: Path, session: Session) -> None:
     """Draws examples of a run's first step."""
+    from experiments import contact_sheet  # matplotlib, which the rest does without
+
     print(runtime.start(), file=sys.stderr)
     dataset = load_dataset(config, session)
     rows = min(config.batch_size, len(dataset.train.labels))

@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from experiments import common, figures, paper, toy
+from experiments import common, figures, markdown, paper, toy
 from mixup_jax import runtime
-from mixup_jax.data import toy as toy_data
 from mixup_jax.errors import UsageError
-from mixup_jax.runs import RunConfig, Session, load_predictor, run
+from mixup_jax.runs import RunConfig, Session, run
 from mixup_jax.runs.directory import Row, RunDirectory
 from mixup_jax.runs.statistics import mean_interval
 
@@ -105,7 +104,7 @@ def demo_table(results: dict[str, list[Row]]) -> str:
         rows.append([f"{method}: paper, CIFAR-10, PreAct ResNet-18", *cells])
     header = ["half of the training labels random", *MEASURES]
     note = "Per cent; mean ± 95 % interval over seeds. Different data: compare methods."
-    return f"{figures.markdown_table(header, rows)}\n\n{note}"
+    return f"{markdown.table(header, rows)}\n\n{note}"
 
 
 def sentence(results: dict[str, list[Row]]) -> str:
@@ -151,15 +150,7 @@ def draw(workdir: Path, seeds: int) -> None:
         title="5,000 MNIST digits, half of the training labels random, MLP",
         note=f"mean of {seeds} seeds, shaded from best to worst",
     )
-    figures.decision_surfaces(
-        {
-            "ERM": load_predictor(workdir / "toy_erm"),
-            "mixup, alpha = 1": load_predictor(workdir / "toy_mixup"),
-        },
-        toy_data.load().train,
-        workdir / "figure1b.png",
-        title="Two rings: p(class 1 | x)",
-    )
+    toy.draw(workdir / "toy_erm", workdir / "toy_mixup", workdir / "figure1b.png")
 
 
 def _run_path(workdir: Path, method: str, seed: int) -> Path:

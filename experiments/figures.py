@@ -1,15 +1,18 @@
 """Pictures of results, for files; colours are told apart by colour-blind eyes too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
-import matplotlib.figure
-import matplotlib.lines
 import numpy as np
 
 from mixup_jax.data import Split
 from mixup_jax.runs.trained import Predict
+
+try:
+    import matplotlib.figure
+except ImportError as error:
+    raise ImportError("pictures need matplotlib: pip install -e '.[demo]'") from error
 
 # Okabe and Ito's palette.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
@@ -19,7 +22,12 @@ Curves = Mapping[str, np.ndarray]
 
 
 def error_curves(
-    panels: Mapping[str, Curves], path: Path, *, title: str, note: str
+    panels: Mapping[str, Curves],
+    path: Path,
+    *,
+    title: str,
+    note: str,
+    top: float = 100,
 ) -> None:
     """Draws error against epochs: the mean over seeds, shaded from best to worst seed.
 
@@ -28,6 +36,7 @@ def error_curves(
       path: Of the PNG.
       title: Of the whole picture; names the data.
       note: One line below.
+      top: Greatest error that is shown.
     """
     figure = matplotlib.figure.Figure(
         figsize=(4.2 * len(panels), 3.9), dpi=130, layout="constrained"
@@ -41,7 +50,7 @@ def error_curves(
             axis.fill_between(
                 epochs, errors.min(0), errors.max(0), color=colour, alpha=0.2, lw=0
             )
-        axis.set(title=name, xlabel="epoch", ylim=(0, 100))
+        axis.set(title=name, xlabel="epoch", ylim=(0, top))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("error, %")
     axes[0].legend(frameon=False)
@@ -94,15 +103,3 @@ def save(figure: matplotlib.figure.Figure, path: Path, title: str, note: str) ->
     figure.suptitle(title)
     figure.supxlabel(note, fontsize="small", color="0.3")
     figure.savefig(path)
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a Markdown table whose columns line up on a screen too."""
-    cells = [list(header), *map(list, rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    cells.insert(1, ["-" * width for width in widths])
-    lines = (
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in cells
-    )
-    return "\n".join(f"| {line} |" for line in lines)

@@ -19,7 +19,8 @@ import dataclasses
 import functools
 from typing import Any
 
-from experiments import common
+from experiments import common, paper, reproduction
+from experiments.reproduction import Reproduction
 from mixup_jax.runs import RunConfig
 
 _ERM = RunConfig(
@@ -59,5 +60,38 @@ RUNS = {
     for method in ("erm", "mixup")
 }
 
+
+def _small(name: str, config: RunConfig) -> RunConfig | None:
+    if config.model != "resnet50" or config.epochs != 90:
+        return None
+    return dataclasses.replace(
+        config,
+        dataset="mnist5k",
+        image_size=24,
+        shorter_side=26,
+        crop_area=0.5,
+        flip=False,
+        train_examples=2048,
+        width=8,
+        batch_size=128,
+        drop_last=False,
+        epochs=8,
+        lr_warmup=1,
+        lr_drops=(6,),
+    )
+
+
+REPRODUCTION = Reproduction(
+    name="imagenet",
+    title="Table 1: test error on ImageNet-2012",
+    runs=RUNS,
+    measures={"test_error_last": "top-1 error", "test_error_top5_last": "top-5 error"},
+    paper=paper.rows("table1"),
+    small=_small,
+    small_is="MNIST digits of 24 x 24 pixels, streamed; ResNet-50, an eighth as wide",
+    small_seeds=2,
+    baseline=lambda row: row.replace("mixup", "erm") if "mixup" in row else None,
+)
+
 if __name__ == "__main__":
-    common.main(functools.partial(common.run_experiment, RUNS, __doc__))
+    common.main(functools.partial(reproduction.main, REPRODUCTION, __doc__))

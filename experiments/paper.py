@@ -11,8 +11,9 @@ def rows(table: str) -> dict[str, dict[str, float]]:
     """Returns a table's numbers in per cent, by row and measure as records name them.
 
     Args:
-      table: "table1", "table3", "figure3a" or "figure4". Figure 3a says neither epoch
-        nor choice; by its authors' page it is the median of the last 10 epochs.
+      table: "table1", "table3", "table4", "figure3a" or "figure4". Figure 3a says
+        neither epoch nor choice; by its authors' page it is the median of the last 10
+        epochs. Table 4 says "average test error", read here as that of the last epoch.
     """
     return {
         entry["row"]: {k: v for k, v in entry.items() if isinstance(v, float)}

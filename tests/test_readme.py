@@ -24,4 +24,4 @@ def test_files_and_folders_that_the_readme_names_exist():
 
 
 def test_the_table_of_data_sets_is_the_one_that_the_program_prints():
-    assert experiments_data.markdown() in TEXT
+    assert experiments_data.readme_table() in TEXT

@@ -28,10 +28,10 @@ HOMES = {
         "mixup_jax/data/builders",
     },
     "cv2": {"mixup_jax/data/images/decoding.py"},
-    "matplotlib": {"experiments/figures.py"},
+    "matplotlib": {"experiments/figures", "experiments/contact_sheet.py"},
     "orbax": {"mixup_jax/runs/checkpoint.py"},
     "absl": {"experiments"},
-    "torch": {"mixup_jax/models/weights.py"},
+    "torch": {"mixup_jax/models/weights.py", "experiments/benchmark_input.py"},
 }
 
 

@@ -53,6 +53,20 @@ def test_differences_without_spread_have_no_interval(gap, p_value):
     assert found == (gap, 0.0, p_value)
 
 
+def test_differences_that_are_alike_but_for_rounding_are_clear_without_a_warning():
+    first = [0.1 + seed / 1000 for seed in range(3)]
+    mean, half, p_value = paired_difference(first, [x + 0.1 for x in first])
+    assert mean == pytest.approx(-0.1)
+    assert half < 1e-12 and p_value < 1e-12
+
+
+def test_the_p_value_is_scipys():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(2, 9)).tolist()
+    want = scipy.stats.ttest_rel(first, second).pvalue
+    assert paired_difference(first, second).p_value == pytest.approx(want, rel=1e-9)
+
+
 def test_pairs_that_are_none_are_refused():
     with pytest.raises(UsageError, match="got 2 and 3"):
         paired_difference([1.0, 2.0], [1.0, 2.0, 3.0])

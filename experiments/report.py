@@ -1,0 +1,145 @@
+r"""One page of all tables and figures: the paper's numbers beside ours, and a verdict.
+
+  python -m experiments.report --runs=runs/all
+
+Reads the directories that the experiments have left (records.csv and pictures), and
+where there is none the results that are kept in experiments/results. Writes
+report.html, which needs no other file, and report.md.
+
+--keep=NAME,NAME copies the numbers of the tables and the pictures of these experiments
+into experiments/results, for others to see.
+"""
+
+import collections
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from experiments import catalogue, common, markdown, page, tables
+from experiments.page import Block, Section
+from experiments.tables import Description
+from mixup_jax.errors import UsageError, unknown
+from mixup_jax.runs.records import Record, read_records, write_records
+
+RESULTS = Path(__file__).with_name("results")
+
+
+def main(argv: Sequence[str]) -> None:
+    values = flags.FlagValues()
+    here = {"flag_values": values}
+    flags.DEFINE_string("runs", "runs/all", "directory of the experiments'", **here)
+    flags.DEFINE_string("out", None, "directory for the page; that of the runs", **here)
+    flags.DEFINE_list("keep", [], "experiments whose results to keep", **here)
+    if common.parse(values, __doc__ or "", argv):
+        return
+    runs = Path(values.runs)
+    if not runs.is_dir():
+        raise UsageError(f"there is no directory {runs}: run experiments.all first")
+    for name in values.keep:
+        keep(name, runs / name, RESULTS)
+    write(runs, Path(values.out or runs))
+
+
+def keep(name: str, workdir: Path, results: Path) -> None:
+    """Copies what the table of an experiment shows, with environment and pictures."""
+    if name not in catalogue.MODULES:
+        raise unknown("experiment", name, catalogue.MODULES)
+    if not (workdir / "records.csv").exists():
+        raise UsageError(
+            f"{workdir} holds no records.csv; run experiments.{name} first"
+        )
+    shown = catalogue.description(name).measures
+    records = read_records(workdir / "records.csv")
+    results.mkdir(exist_ok=True)
+    write_records(results / f"{name}.csv", [r for r in records if r.measure in shown])
+    shutil.copyfile(workdir / "environment.json", results / f"{name}.json")
+    for old in results.glob(f"{name}.*.png"):
+        old.unlink()
+    for picture in workdir.glob("*.png"):
+        shutil.copyfile(picture, results / f"{name}.{picture.name}")
+
+
+def write(runs: Path, out: Path) -> None:
+    """Writes report.html and report.md, and says where they are."""
+    sections = [section(name, runs) for name in catalogue.MODULES]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.html").write_text(page.html(sections))
+    (out / "report.md").write_text(as_markdown(sections, out))
+    counts = collections.Counter(
+        cell.verdict or "no comparison"
+        for found in sections
+        for block in found.blocks
+        for cell in block.cells
+    )
+    print(", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
+    print(f"{(out / 'report.html').resolve()}\n{(out / 'report.md').resolve()}")
+
+
+def section(name: str, runs: Path) -> Section:
+    """Gathers what is known of one table or figure.
+
+    What has been measured here comes first; then what is kept, where nothing has been
+    measured here or the other scale was.
+    """
+    description = catalogue.description(name)
+    blocks = []
+    for file, environment, pictures in (
+        (runs / name / "records.csv", "environment.json", "*.png"),
+        (RESULTS / f"{name}.csv", f"{name}.json", f"{name}.*.png"),
+    ):
+        records = read_records(file) if file.exists() else []
+        scale = records[0].scale if records else ""
+        if not records or any(block.scale == scale for block in blocks):
+            continue
+        beside = file.with_name(environment)
+        blocks.append(
+            Block(
+                scale,
+                tables.cells(description, _rows(description, records), records),
+                sorted(file.parent.glob(pictures)),
+                json.loads(beside.read_text()) if beside.exists() else {},
+                _command(name, scale),
+            )
+        )
+    return Section(description, blocks or [_nothing(name, description)])
+
+
+def _rows(description: Description, records: Sequence[Record]) -> list[str]:
+    """The paper's rows and ours, in the paper's order."""
+    return list(dict.fromkeys([*description.paper, *(r.row for r in records)]))
+
+
+def _nothing(name: str, description: Description) -> Block:
+    cells = tables.cells(description, list(description.paper), [])
+    return Block("", cells, [], {}, _command(name, "small"))
+
+
+def _command(name: str, scale: str) -> str:
+    return f"python -m experiments.{name} --scale={scale} --workdir=runs/all/{name}"
+
+
+def as_markdown(sections: Sequence[Section], out: Path) -> str:
+    """Returns the page as Markdown for a file in `out`; pictures are linked."""
+    parts = [f"# {page.TITLE}", page.INTRODUCTION]
+    for found in sections:
+        parts.append(f"## {found.description.title}")
+        for block in found.blocks:
+            parts.append(page.about(found.description, block))
+            parts.append(f"    {block.command}")
+            if block.cells:
+                lines = [tables.as_text(found.description, c) for c in block.cells]
+                parts.append(markdown.table(tables.HEAD, lines))
+                parts.append(tables.in_all(block.cells))
+            parts += [
+                f"![{path.stem}]({os.path.relpath(path, out)})"
+                for path in block.pictures
+            ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+if __name__ == "__main__":
+    common.main(main)
