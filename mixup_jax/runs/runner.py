@@ -1,6 +1,7 @@
 """One run from config to result: the place where all parts meet."""
 
 import dataclasses
+import io
 import math
 import os
 import time
@@ -51,6 +52,7 @@ class Session:
       workers: Threads that decode images where they are streamed; 0 for one per
         processor.
       report: Called with each line for the person at the screen.
+      quiet: Whether the line that shows an epoch's progress is left out.
     """
 
     parallel: str = "pmap"
@@ -59,6 +61,7 @@ class Session:
     checkpoint_every: int = 1
     workers: int = 0
     report: Callable[[str], None] = print
+    quiet: bool = False
 
 
 def run(config: RunConfig, workdir: str | os.PathLike, session: Session) -> Row:
@@ -192,6 +195,7 @@ class _Run:
             epochs=config.epochs,
             steps_per_epoch=steps_per_epoch,
             first_step=step,
+            out=io.StringIO() if self.session.quiet else None,
         )
         evaluate = self.parts.evaluators()
         checked = time.monotonic()

@@ -29,6 +29,14 @@ def rows_without_times(workdir):
     ]
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_progress_is_shown_unless_it_is_to_be_quiet(
+    quiet, tmp_path, config, session, capsys
+):
+    run(config, tmp_path, dataclasses.replace(session, quiet=quiet))
+    assert ("examples/s" in capsys.readouterr().err) == (not quiet)
+
+
 def test_a_run_leaves_files_that_a_person_can_open(tmp_path, config, session):
     result = run(dataclasses.replace(config, train_error_every=2), tmp_path, session)
     rows = RunDirectory(tmp_path).rows()
