@@ -16,7 +16,6 @@ PGD with restarts, and the worst case of PGD, APGD and Square (white box).
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +27,6 @@ from absl import flags
 
 from experiments import common, imagenet, paper, tables
 from experiments.workspace import Workspace
-from mixup_jax import runtime
 from mixup_jax.data.dataset import Dataset
 from mixup_jax.data.images.boxes import Crop
 from mixup_jax.data.images.stream import ImageStream
@@ -111,7 +109,7 @@ def main(argv: Sequence[str]) -> None:
     if common.parse(values, __doc__ or "", argv):
         return
     workdir = common.workdir_of(values)
-    print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
+    common.start(values)
     setting = _setting(values)
     given = [values.erm_a, values.erm_b, values.mixup]
     if any(given) and not all(given):

@@ -14,7 +14,7 @@ from typing import Any, get_origin
 
 from absl import flags
 
-from mixup_jax import runtime
+from mixup_jax import hosts, runtime
 from mixup_jax.errors import RunError, UsageError, unknown
 from mixup_jax.runs import RunConfig, Session, run
 from mixup_jax.runs.interrupt import Interrupted
@@ -72,6 +72,29 @@ def define_session_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("workers", 0, "threads of the host; 0: all cores", **here)
     flags.DEFINE_string("data_dir", None, "of prepared tensorflow-datasets", **here)
     flags.DEFINE_string("manual_dir", None, "of archives you downloaded", **here)
+    text = "run on several hosts: off, auto (the cluster tells) or manual"
+    flags.DEFINE_string("distributed", "off", text, **here)
+    text = "manual: address of process 0, HOST:PORT"
+    flags.DEFINE_string("coordinator", "", text, **here)
+    flags.DEFINE_integer("processes", 0, "manual: how many there are", **here)
+    flags.DEFINE_integer("process", -1, "manual: which one this is, from 0", **here)
+    text = "seconds to wait for a silent process before all give up"
+    flags.DEFINE_integer("host_timeout", 300, text, **here)
+
+
+def start(values: flags.FlagValues) -> None:
+    """Chooses JAX's settings, joins the other processes, and says so."""
+    lines = [runtime.start(cpu_devices=values.cpu_devices)]
+    lines.append(
+        hosts.join(
+            values.distributed,
+            coordinator=values.coordinator,
+            processes=values.processes,
+            process=values.process,
+            timeout=values.host_timeout,
+        )
+    )
+    print("; ".join(filter(None, lines)), file=sys.stderr)
 
 
 def define_scale(values: flags.FlagValues, default: str | None = None) -> None:
@@ -148,8 +171,10 @@ def carry_out(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> None:
     config = chosen_config(values, runs)
     workdir = workdir_of(values)
     config.validate()
-    print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
+    start(values)
     result = run(config, workdir, session_of(values))
+    if not hosts.is_main():
+        return
     measures = {
         name: result[name]
         for name in ("data", "test_error_best", "test_error_last", "params_sha256")

@@ -30,7 +30,6 @@ from experiments import common, figures_gan, gan_panels, markdown, tables
 from experiments.gan_config import DATA, GanConfig, Member, method
 from experiments.gan_panels import POINTS, Panels
 from experiments.workspace import Workspace
-from mixup_jax import runtime
 from mixup_jax.data import toy
 from mixup_jax.errors import UsageError
 from mixup_jax.evaluation.generation import mode_coverage
@@ -75,7 +74,7 @@ def main(argv: Sequence[str]) -> None:
         return
     config = chosen_config(values)
     workdir = common.workdir_of(values)
-    print(runtime.start(), file=sys.stderr)
+    common.start(values)
     print(config.differs, file=sys.stderr)
     on_cpu = jax.default_backend() == "cpu"
     together = not on_cpu if values.together is None else values.together

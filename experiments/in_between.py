@@ -14,7 +14,6 @@ mixed labels, the L2 norm, per unit of the normalised input.
 """
 
 import dataclasses
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from absl import flags
 
 from experiments import adversarial, cifar, common, figures_between, paper, tables
 from experiments.workspace import Workspace
-from mixup_jax import runtime
 from mixup_jax.data.dataset import Dataset
 from mixup_jax.errors import UsageError
 from mixup_jax.evaluation.in_between import GRID, in_between, sample_pairs
@@ -81,7 +79,7 @@ def main(argv: Sequence[str]) -> None:
     given = {method: values[method].value for method in METHODS}
     if any(given.values()) and not all(given.values()):
         raise UsageError("name both --erm and --mixup, or neither")
-    print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
+    common.start(values)
     single = values.scale == "paper" or any(given.values())
     seeds = values.seeds or (1 if single else 3)
     asked = {"scale": values.scale, "seeds": seeds, "pairs": values.pairs, **given}

@@ -10,7 +10,6 @@ import dataclasses
 import fnmatch
 import importlib
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from absl import flags
 
 from experiments import common, tables
 from experiments.workspace import Workspace
-from mixup_jax import data, runtime
+from mixup_jax import data
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import RunConfig, Session, run
 from mixup_jax.runs.directory import Row
@@ -87,7 +86,7 @@ def main(reproduction: Reproduction, description: str, argv: Sequence[str]) -> N
     }
     for config in rows.values():
         config.validate()
-    print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
+    common.start(values)
     session = common.session_of(values)
     seeds = values.seeds or reproduction.seeds(values.scale)
     space = reproduce(reproduction, rows, seeds, values.scale, workdir, session)

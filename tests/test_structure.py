@@ -13,7 +13,7 @@ SOURCES = sorted([*ROOT.glob("mixup_jax/**/*.py"), *ROOT.glob("experiments/*.py"
 
 # A module may import those of its own line and of the lines above, never below.
 LAYERS = [
-    {"types", "errors", "randomness", "runtime"},
+    {"types", "errors", "randomness", "runtime", "hosts"},
     {"vicinity", "losses", "testing"},
     {"models", "data", "evaluation"},
     {"training"},

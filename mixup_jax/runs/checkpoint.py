@@ -15,10 +15,12 @@ from orbax.checkpoint.checkpoint_managers import (
     LatestN,
 )
 
+from mixup_jax import hosts
 from mixup_jax.errors import UsageError
 from mixup_jax.training.state import TrainState
 from mixup_jax.types import PyTree
 
+_EVERY = ocp.options.MultiprocessingOptions()
 # A damaged last checkpoint falls back to the one before.
 _KEEP_LATEST = 2
 
@@ -31,7 +33,13 @@ class CheckpointStore:
             return -metrics["error"]
 
         # Without `best_fn` too, Orbax's best_step is silently the latest.
+        # One process saves for all, see `keeper`.
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=0, active_processes={0}, barrier_sync_key_prefix="main"
+        )
         options = ocp.CheckpointManagerOptions(
+            multiprocessing_options=alone if hosts.count() > 1 else _EVERY,
+            create=False,  # Orbax refuses to where one process saves for all
             best_fn=score,
             best_mode="max",
             cleanup_tmp_directories=True,
@@ -39,6 +47,7 @@ class CheckpointStore:
                 [LatestN(_KEEP_LATEST), BestN(get_metric_fn=score, n=1)]
             ),
         )
+        directory.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(directory, options=options)
 
     def save(self, state: TrainState, *, error: float = math.inf) -> None:

@@ -1,16 +1,19 @@
 """One run from config to result: the place where all parts meet."""
 
 import dataclasses
+import functools
 import io
 import math
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mixup_jax import data as datasets
+from mixup_jax import hosts
 from mixup_jax.data.dataset import Dataset, ImageDataset
 from mixup_jax.data.images.conversion import in_memory, streamed
 from mixup_jax.data.preprocessing import preprocessing
@@ -21,20 +24,22 @@ from mixup_jax.evaluation.classification import (
     mean_loss,
     top5_error_rate,
 )
-from mixup_jax.runs.checkpoint import CheckpointStore, params_sha256
+from mixup_jax.runs.checkpoint import params_sha256
 from mixup_jax.runs.checks import check_batches, check_vicinity
 from mixup_jax.runs.config import RunConfig
 from mixup_jax.runs.directory import Row, RunDirectory, open_directory
 from mixup_jax.runs.environment import environment
 from mixup_jax.runs.interrupt import Interrupted, StopRequest, stop_requests
+from mixup_jax.runs.keeper import Keeper
 from mixup_jax.runs.parts import Parts
 from mixup_jax.runs.progress import Progress
 from mixup_jax.training.loop import Evaluator
 from mixup_jax.training.placement import Placement
 from mixup_jax.training.state import TrainState
 
-# Looking at the state waits for the device, so not after every step.
+# Between looks at whether the loss is finite.
 _SECONDS_BETWEEN_CHECKS = 2.0
+_STEPS_BETWEEN_CHECKS = 50
 
 # By group of the training set; null in the files where the group is empty.
 _TRAIN_ERRORS = ("train_error_real", "train_error_corrupted")
@@ -81,15 +86,18 @@ def run(config: RunConfig, workdir: str | os.PathLike, session: Session) -> Row:
       RunError: If training diverged or the disk failed; what was saved is kept.
       Interrupted: After a signal, once everything is saved.
     """
+    if not hosts.is_main():
+        session = dataclasses.replace(session, report=lambda line: None, quiet=True)
     # Data first: a missing file must not leave an empty run behind.
     checked = _checked(config, session)
-    directory = open_directory(workdir, config, environment())
-    if result := directory.result():
+    directory = RunDirectory(Path(workdir).resolve())
+    hosts.on_main(lambda: open_directory(workdir, config, environment()) and None)
+    if result := hosts.on_main(directory.result):
         session.report(f"already finished: {directory.path / 'result.json'}")
         return result
     parts = _parts(config, checked, session)
     if config.corruption:
-        directory.write_corruption(parts.corruption)
+        hosts.on_main(lambda: directory.write_corruption(parts.corruption))
     return _Run(parts, directory, session).finish()
 
 
@@ -132,12 +140,14 @@ def load_dataset(config: RunConfig, session: Session) -> Dataset | ImageDataset:
 
     With `image_size` its images are streamed, else they are in memory.
     """
-    dataset = datasets.load(
+    load = functools.partial(
+        datasets.load,
         config.dataset,
         data_dir=session.data_dir,
         manual_dir=session.manual_dir,
         **config.data.source_options,
     )
+    dataset = hosts.main_first(load)
     dataset = datasets.take(
         dataset, train=config.train_examples, test=config.test_examples
     )
@@ -154,39 +164,32 @@ class _Run:
 
     def finish(self) -> Row:
         """Trains to the end and writes the result."""
-        store = CheckpointStore(self.directory.checkpoints)
+        keeper = Keeper(self.directory)
         try:
             with stop_requests() as request:
-                state = self._restored(store)
-                state = self._train(state, store, request)
-                store.wait()
-                result = self._result(state, store)
-                self.directory.write_result(result)
+                state = self._restored(keeper)
+                state = self._train(state, keeper, request)
+                result = keeper.finish(functools.partial(self._result, state))
         except OSError as error:
             raise RunError(
                 f"cannot write {self.directory.path}: {error}; what was saved before "
                 "is kept, run the same command again"
             ) from error
         finally:
-            store.close()
+            keeper.close()
         return result
 
-    def _restored(self, store: CheckpointStore) -> TrainState:
-        fresh = self.parts.placement.replicate(self.parts.initial_state())
-        state = store.restore(fresh, self.session.report)
-        if state is None:
-            if self.directory.rows():
-                self.session.report("no checkpoint can be read: starting anew")
-            state = fresh
-        elif int(state.step):
+    def _restored(self, keeper: Keeper) -> TrainState:
+        fresh = self.parts.initial_state()
+        state = keeper.restore(fresh, self.session.report)
+        rows = keeper.begin(int(state.step) if state is not None else 0)
+        self.best_error = min(map(_deciding_error, rows), default=math.inf)
+        if state is not None and int(state.step):
             self.session.report(f"continuing from step {int(state.step)}")
-        self.directory.rewind(int(state.step))
-        errors = map(_deciding_error, self.directory.rows())
-        self.best_error = min(errors, default=math.inf)
-        return state
+        return self.parts.placement.replicate(fresh if state is None else state)
 
     def _train(
-        self, state: TrainState, store: CheckpointStore, request: StopRequest
+        self, state: TrainState, keeper: Keeper, request: StopRequest
     ) -> TrainState:
         config, step = self.config, int(state.step)
         steps_per_epoch = self.parts.steps_per_epoch
@@ -198,24 +201,21 @@ class _Run:
             out=io.StringIO() if self.session.quiet else None,
         )
         evaluate = self.parts.evaluators()
-        checked = time.monotonic()
-        with self.directory.tensorboard(step) as board:
-            for after in self.parts.steps(state):
-                state, step = after, step + 1
-                progress.step(step, config.batch_size, state)
-                if time.monotonic() - checked > _SECONDS_BETWEEN_CHECKS:
-                    self._check_finite(state)
-                    checked = time.monotonic()
-                if step % steps_per_epoch == 0:
-                    row = self._row(state, step, evaluate, progress.rate())
-                    self._record(row, board)
-                    progress.epoch(step, _summary(row))
-                    self._save(state, store, row)
-                if request.signum and step < config.epochs * steps_per_epoch:
-                    self._check_finite(state)
-                    store.save(state)
-                    store.wait()
-                    raise Interrupted(request.signum, step)
+        checks = _Checks()
+        for after in self.parts.steps(state):
+            state, step = after, step + 1
+            progress.step(step, config.batch_size, state)
+            if checks.due(step):
+                self._check_finite(state)
+            if step % steps_per_epoch == 0:
+                row = self._row(state, step, evaluate, progress.rate())
+                keeper.epoch(row, state, error=self._error_to_save(row))
+                progress.epoch(step, _summary(row))
+            signum = request.at(step)
+            if signum and step < config.epochs * steps_per_epoch:
+                self._check_finite(state)
+                keeper.stop(state)
+                raise Interrupted(signum, step)
         return state
 
     def _row(
@@ -246,19 +246,13 @@ class _Run:
                 row[name] = None if math.isnan(error) else error
         return row
 
-    def _record(self, row: Row, board: Any) -> None:
-        self.directory.append(row)
-        for name, value in row.items():
-            if name not in ("step", "epoch", "time") and value is not None:
-                board.add_scalar(name, value, row["step"])
-
-    def _save(self, state: TrainState, store: CheckpointStore, row: Row) -> None:
+    def _error_to_save(self, row: Row) -> float | None:
+        """The error of a state that is to be saved after its epoch."""
         error = _deciding_error(row)
         best = error < self.best_error
         self.best_error = min(self.best_error, error)
         due = row["epoch"] % self.session.checkpoint_every == 0
-        if best or due or row["epoch"] == self.config.epochs:
-            store.save(state, error=error)
+        return error if best or due or row["epoch"] == self.config.epochs else None
 
     def _check_finite(self, state: TrainState) -> None:
         if (step := int(state.bad_step)) >= 0:
@@ -268,8 +262,7 @@ class _Run:
                 f"(it was {self.config.learning_rate}) or look at the data"
             )
 
-    def _result(self, state: TrainState, store: CheckpointStore) -> Row:
-        rows = self.directory.rows()
+    def _result(self, state: TrainState, rows: list[Row], best: int | None) -> Row:
         tests = epoch_errors([row["test_error"] for row in rows])
         result: Row = {
             "run": self.directory.path.name,
@@ -290,10 +283,26 @@ class _Run:
         return result | {
             **{name: rows[-1].get(name) for name in _TRAIN_ERRORS},
             "train_loss_last": rows[-1]["train_loss"],
-            "best_checkpoint_step": store.best_step(),
+            "best_checkpoint_step": best,
             "params_sha256": params_sha256(state.params),
             "environment": environment(),
         }
+
+
+class _Checks:
+    """When to look at the state, which waits for the device: now and then."""
+
+    def __init__(self):
+        self._last = time.monotonic()
+
+    def due(self, step: int) -> bool:
+        if hosts.count() > 1:  # whose clocks differ, and who must stop at one step
+            return step % _STEPS_BETWEEN_CHECKS == 0
+        now = time.monotonic()
+        due = now - self._last > _SECONDS_BETWEEN_CHECKS
+        if due:
+            self._last = now
+        return due
 
 
 def _deciding_error(row: Row) -> float:

@@ -43,7 +43,10 @@ def train_steps(
     if stream is None:
         shares = _shares(placement, order, start, end)
     else:
-        shares = _streamed_shares(placement, stream(order.requests(start, end)))
+        requests = order.requests(
+            start, end, host=placement.host, hosts=placement.hosts
+        )
+        shares = _streamed_shares(placement, stream(requests))
     for count, share in zip(range(start, end), shares, strict=True):
         epoch, place = divmod(count, order.steps_per_epoch)
         if place == 0 or count == start:
@@ -70,7 +73,8 @@ def _streamed_shares(
     """One batch is on its way to the devices while they work on the one before."""
     waiting = None
     for batch in batches:
-        arriving = Share(placement.positions(len(batch)), placement.split(batch))
+        positions = placement.positions(len(batch) * placement.hosts)
+        arriving = Share(positions, placement.split(batch))
         if waiting is not None:
             yield waiting
         waiting = arriving
@@ -125,6 +129,6 @@ class Evaluator:
             yield share
 
     def _request(self, start: int) -> Request:
-        places = np.arange(start, start + self._size, dtype=np.int32)
+        places = np.int32(start) + self._placement.own(self._size)
         # As the step does with positions past the end.
         return Request(0, np.minimum(places, self._data.labels.shape[0] - 1))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import pytest
 
 from mixup_jax.errors import RunError, UsageError
@@ -43,12 +44,9 @@ def test_members_are_the_runs_of_their_configs(tmp_path, config, session):
 
 
 def run_on_one_device(config, workdir, session):
-    import jax
-
-    from mixup_jax.training import placement
-
+    one = jax.devices()[:1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(placement.jax, "local_devices", lambda: jax.devices()[:1])
+        patch.setattr(jax, "devices", lambda *backend: one)
         return run(config, workdir, session)
 
 
