@@ -92,7 +92,10 @@ REPRODUCTION = Reproduction(
     measures={"test_error_median_of_last_10": "test error, median of last 10 epochs"},
     paper=_paper(),
     small=_small,
-    small_is="5,000 MNIST digits, an MLP of 4 x 128 units, 30 epochs; 50 neighbours",
+    small_is=(
+        "5,000 MNIST digits, an MLP of 4 x 128 units, whose first layer reads the "
+        "inputs; 30 epochs, 50 neighbours"
+    ),
     small_seeds=5,
     baseline=lambda row: None if row.startswith("erm_") else f"erm_{row[-5:]}",
 )

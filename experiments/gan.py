@@ -43,7 +43,7 @@ class Size(NamedTuple):
     iterations: int
 
 
-SEEDS = 2
+SEEDS = 3
 _ERM = re.compile(r"mixup_a[^_]*(_formula)?")  # in the name of a row
 SCALES = {"paper": Size(512, 20_000), "small": Size(128, 5_000)}
 # Measure of a record, without its iteration, to column of the table.

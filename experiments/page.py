@@ -98,6 +98,21 @@ def about(description: Description, block: Block) -> str:
     return f"{text} {description.note}".strip()
 
 
+def split(
+    description: Description, cells: Sequence[Cell]
+) -> tuple[list[Cell], list[Cell]]:
+    """Returns numbers of the paper's rows, and those of others that would hide them."""
+    if not description.paper:
+        return list(cells), []
+    known = [cell for cell in cells if cell.row in description.paper]
+    return known, [cell for cell in cells if cell.row not in description.paper]
+
+
+def more(cells: Sequence[Cell]) -> str:
+    """Says what is in a table that is to be opened."""
+    return f"Rows that the paper does not print: {len({cell.row for cell in cells})}"
+
+
 def _section(section: Section) -> str:
     description = section.description
     parts = [
@@ -107,9 +122,13 @@ def _section(section: Section) -> str:
     for block in section.blocks:
         parts.append(f"<p>{_text(about(description, block))}</p>")
         parts.append(f"<pre>{_text(block.command)}</pre>")
-        if block.cells:
-            parts.append(_table(description, block.cells))
-            parts.append(f"<p>{_text(tables.in_all(block.cells))}</p>")
+        known, others = split(description, block.cells)
+        if known:
+            parts.append(_table(description, known))
+        if others:
+            parts.append(f"<details><summary>{_text(more(others))}</summary>")
+            parts.append(f"{_table(description, others)}</details>")
+        parts.append(f"<p>{_text(tables.in_all(block.cells))}</p>")
         parts += [_picture(path) for path in block.pictures]
     return "\n".join([*parts, "</section>"])
 

@@ -21,7 +21,7 @@ from absl import flags
 
 from experiments import catalogue, common, markdown, page, tables
 from experiments.page import Block, Section
-from experiments.tables import Description
+from experiments.tables import Cell, Description
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs.records import Record, read_records, write_records
 
@@ -122,6 +122,11 @@ def _command(name: str, scale: str) -> str:
     return f"python -m experiments.{name} --scale={scale} --workdir=runs/all/{name}"
 
 
+def _table(description: Description, cells: Sequence[Cell]) -> str:
+    lines = [tables.as_text(description, cell) for cell in cells]
+    return markdown.table(tables.HEAD, lines)
+
+
 def as_markdown(sections: Sequence[Section], out: Path) -> str:
     """Returns the page as Markdown for a file in `out`; pictures are linked."""
     parts = [f"# {page.TITLE}", page.INTRODUCTION]
@@ -130,10 +135,13 @@ def as_markdown(sections: Sequence[Section], out: Path) -> str:
         for block in found.blocks:
             parts.append(page.about(found.description, block))
             parts.append(f"    {block.command}")
-            if block.cells:
-                lines = [tables.as_text(found.description, c) for c in block.cells]
-                parts.append(markdown.table(tables.HEAD, lines))
-                parts.append(tables.in_all(block.cells))
+            known, others = page.split(found.description, block.cells)
+            if known:
+                parts.append(_table(found.description, known))
+            if others:
+                parts.append(f"<details><summary>{page.more(others)}</summary>")
+                parts.append(f"{_table(found.description, others)}\n\n</details>")
+            parts.append(tables.in_all(block.cells))
             parts += [
                 f"![{path.stem}]({os.path.relpath(path, out)})"
                 for path in block.pictures

@@ -170,9 +170,9 @@ def verdict_of(
 
 
 def in_all(cells: Sequence[Cell]) -> str:
-    """Says how many differences to baselines are clear; empty if there are none."""
+    """Says how many differences to baselines are clear; empty for fewer than two."""
     gaps = [cell.difference for cell in cells if cell.difference is not None]
-    if not gaps:
+    if len(gaps) < 2:
         return ""
     found = []
     for limit in (_LEVEL, _LEVEL / len(gaps)):

@@ -1,20 +1,17 @@
 """The programs as a person starts them: processes, exit codes, signals."""
 
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from experiments import cifar, common
+from tests.programs import finish, start, wait_for
 
-ROOT = Path(__file__).parents[2]
 TINY = [
     "--run=c10_preact18_mixup",
     "--dataset=mnist5k",
@@ -30,35 +27,6 @@ TINY = [
 ]
 # Divides over the eight devices of the tests' own process.
 EVEN = [*TINY, "--batch_size=80", "--train_examples=1040"]
-
-
-def environment():
-    kept = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "NPROC")}
-    return kept | {"PYTHONUNBUFFERED": "1"}
-
-
-def start(*arguments, module="experiments.cifar"):
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
-def wait_for(path, process, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, f"{path} did not appear"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

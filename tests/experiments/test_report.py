@@ -76,6 +76,18 @@ def test_numbers_stand_beside_the_papers_with_data_scale_and_verdict(runs, resul
     assert not re.search(r"(src|href)=\"(?!data:|#)", html)
 
 
+def test_rows_that_the_paper_does_not_print_are_to_be_opened(runs, results):
+    file = runs / "in_between" / "records.csv"
+    records = read_records(file)
+    others = [r._replace(row="mixup_2", value=0.25) for r in records]
+    write_records(file, [*records, *others])
+    main(f"--runs={runs}")
+    for text in ((runs / name).read_text() for name in ("report.md", "report.html")):
+        before, inside = text.split("Rows that the paper does not print: 1")
+        assert "25.00 ± 0.00" in inside.split("</details>")[0]
+        assert "25.00 ± 0.00" not in before and "10.10 ± 0.25" in before
+
+
 def test_kept_results_are_shown_where_nothing_was_run_and_beside_another_scale(
     runs, results, tmp_path
 ):

@@ -57,7 +57,7 @@ def test_every_method_scaling_and_seed_is_recorded(finished):
     assert sorted((r.row, r.seed) for r in chosen) == sorted(
         (f"iris_{scaling}_{method}", seed)
         for scaling in ("standardised", "raw")
-        for method in ("erm", "mixup_0.2")
+        for method in ("erm", "mixup_0.1", "mixup_0.2", "mixup_0.4", "mixup_1")
         for seed in (0, 1)
     )
     assert {(r.experiment, r.scale) for r in records} == {("tabular_uci", "small")}

@@ -1,0 +1,124 @@
+"""Two real processes as one run, on this machine: results, faults, resuming."""
+
+import json
+import signal
+import socket
+
+import pytest
+
+from tests.programs import finish, start, wait_for
+
+RUN = [
+    "--run=c10_preact18_mixup",
+    "--dataset=mnist5k",
+    "--model=mlp",
+    "--width=16",
+    "--crop_pad=0",
+    "--noflip",
+    "--corruption=0.5",
+    "--lr_drops=20",
+    "--learning_rate=0.01",
+    "--batch_size=100",
+    "--train_examples=1050",
+    "--epochs=30",
+]
+MODES = ("pmap", "shard_map")
+
+
+def start_two(*arguments, workdirs, more=((), ())):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [
+        start(
+            *arguments,
+            *more[process],
+            f"--workdir={workdirs[process]}",
+            "--distributed=manual",
+            f"--coordinator=127.0.0.1:{port}",
+            "--processes=2",
+            f"--process={process}",
+            "--host_timeout=20",
+        )
+        for process in range(2)
+    ]
+
+
+def result_of(workdir):
+    return json.loads((workdir / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The result of one process with two devices."""
+    workdir = tmp_path_factory.mktemp("alone")
+    code, _, err = finish(start(*RUN, "--cpu_devices=2", f"--workdir={workdir}"))
+    assert code == 0, err
+    return result_of(workdir)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_processes_end_in_bitwise_the_parameters_of_one(mode, alone, tmp_path):
+    workdirs = [tmp_path / "first", tmp_path / "second"]
+    processes = start_two(*RUN, f"--parallel={mode}", workdirs=workdirs)
+    for code, _, err in map(finish, processes):
+        assert code == 0, err
+    result = result_of(workdirs[0])
+    assert result["params_sha256"] == alone["params_sha256"]
+    for name in ("test_error_best", "train_error_corrupted", "train_loss_last"):
+        assert result[name] == alone[name]
+    # The main process alone writes files, and it alone speaks.
+    assert not workdirs[1].exists()
+    assert result["environment"]["device"].startswith("2 x cpu")
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_one_killed_the_other_ends_and_one_process_continues(victim, alone, tmp_path):
+    processes = start_two(*RUN, workdirs=[tmp_path, tmp_path])
+    wait_for(tmp_path / "checkpoints" / "33", processes[0])
+    processes[victim].kill()
+    codes = [finish(process)[0] for process in processes]
+    assert codes[victim] == -signal.SIGKILL
+    assert codes[1 - victim] not in (0, -signal.SIGKILL)
+    code, _, err = finish(start(*RUN, "--cpu_devices=2", f"--workdir={tmp_path}"))
+    assert code == 0, err
+    assert "continuing from step" in err
+    assert result_of(tmp_path)["params_sha256"] == alone["params_sha256"]
+
+
+@pytest.mark.parametrize(("told", "signum"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
+def test_told_to_stop_one_stops_both_and_two_continue(told, signum, alone, tmp_path):
+    slow = [*RUN, "--checkpoint_every=1000", "--parallel=shard_map"]
+    processes = start_two(*slow, workdirs=[tmp_path, tmp_path])
+    wait_for(tmp_path / "metrics.jsonl", processes[0])
+    processes[told].send_signal(signum)
+    for process in processes:
+        code, _, err = finish(process)
+        assert code == 128 + signal.SIGTERM, err
+        assert "saved at step" in err and "Traceback" not in err
+    for code, _, err in map(finish, start_two(*RUN, workdirs=[tmp_path, tmp_path])):
+        assert code == 0, err
+    assert result_of(tmp_path)["params_sha256"] == alone["params_sha256"]
+
+
+def test_what_is_wrong_for_one_stops_both_with_the_reason(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    for process in start_two(*RUN, workdirs=[tmp_path, tmp_path]):
+        code, _, err = finish(process)
+        assert code == 2
+        assert "holds files but no config.json" in err and "Traceback" not in err
+
+
+def test_data_that_only_one_cannot_read_stops_both(tmp_path):
+    # The second process reads the cache of prepared sets from elsewhere.
+    missing = "--dataset=npz:{}"
+    processes = start_two(
+        *RUN,
+        workdirs=[tmp_path / "w", tmp_path / "w"],
+        more=((), (missing.format(tmp_path / "none"),)),
+    )
+    (first, _, of_first), (second, _, of_second) = map(finish, processes)
+    assert (first, second) == (1, 2)
+    assert "process 1 could not go on" in of_first
+    assert "none_train.npz" in of_second
+    assert not (tmp_path / "w").exists()
