@@ -98,6 +98,7 @@ REPRODUCTION = Reproduction(
     ),
     small_seeds=5,
     baseline=lambda row: None if row.startswith("erm_") else f"erm_{row[-5:]}",
+    headline=(("mixup_ac_rp_wd1e4", "test_error_median_of_last_10"),),
 )
 
 if __name__ == "__main__":

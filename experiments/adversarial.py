@@ -53,6 +53,11 @@ DESCRIPTION = tables.Description(
     paper=paper.rows("table3"),
     baseline=lambda row: row.replace("mixup", "erm") if "mixup" in row else None,
     small_is="MNIST digits, an MLP of 2 x 256 units, epsilon 12 of 255",
+    headline=(
+        ("white_box_mixup", "fgsm_error"),
+        ("white_box_mixup", "ifgsm_error"),
+        ("black_box_mixup", "ifgsm_error"),
+    ),
 )
 _ERM = imagenet.RUNS["resnet101_erm_90"]
 SMALL = RunConfig(

@@ -111,6 +111,7 @@ REPRODUCTION = Reproduction(
     small_seeds=3,
     baseline=lambda row: row.replace("mixup", "erm") if "mixup" in row else None,
     draw=draw,
+    headline=(("c10_preact18_mixup", "test_error_median_of_last_10"),),
 )
 
 if __name__ == "__main__":

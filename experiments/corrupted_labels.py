@@ -96,6 +96,7 @@ REPRODUCTION = Reproduction(
     small_is="5,000 MNIST digits, an MLP of 2 x 256 units, 40 epochs of Adam",
     small_seeds=3,
     baseline=lambda row: None if row.endswith("erm") else f"{row[:3]}_erm",
+    headline=(("c50_mixup_32", "test_error_last"),),
 )
 
 if __name__ == "__main__":

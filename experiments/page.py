@@ -26,7 +26,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 10
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line);
          vertical-align: top; }
 th { background: var(--soft); }
-td.number { text-align: right; white-space: nowrap; }
+td.number, th.number { text-align: right; white-space: nowrap; }
 .table { overflow-x: auto; }
 pre { background: var(--soft); padding: .6rem; overflow-x: auto; }
 img { max-width: 100%; background: white; }
@@ -134,7 +134,12 @@ def _section(section: Section) -> str:
 
 
 def _table(description: Description, cells: Sequence[Cell]) -> str:
-    head = "".join(f"<th>{_text(name)}</th>" for name in tables.HEAD)
+    head = "".join(
+        f'<th class="number">{_text(name)}</th>'
+        if name in _NUMBERS
+        else f"<th>{_text(name)}</th>"
+        for name in tables.HEAD
+    )
     rows = []
     for cell in cells:
         texts = tables.as_text(description, cell)

@@ -34,7 +34,12 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_string("runs", "runs/all", "directory of the experiments'", **here)
     flags.DEFINE_string("out", None, "directory for the page; that of the runs", **here)
     flags.DEFINE_list("keep", [], "experiments whose results to keep", **here)
+    text = "print the headlines of what is kept, and stop"
+    flags.DEFINE_bool("summary", False, text, **here)
     if common.parse(values, __doc__ or "", argv):
+        return
+    if values.summary:
+        print(summary(kept_sections()))
         return
     runs = Path(values.runs)
     if not runs.is_dir():
@@ -55,12 +60,13 @@ def keep(name: str, workdir: Path, results: Path) -> None:
     shown = catalogue.description(name).measures
     records = read_records(workdir / "records.csv")
     results.mkdir(exist_ok=True)
-    write_records(results / f"{name}.csv", [r for r in records if r.measure in shown])
-    shutil.copyfile(workdir / "environment.json", results / f"{name}.json")
-    for old in results.glob(f"{name}.*.png"):
+    stem = f"{name}_{records[0].scale}"
+    write_records(results / f"{stem}.csv", [r for r in records if r.measure in shown])
+    shutil.copyfile(workdir / "environment.json", results / f"{stem}.json")
+    for old in results.glob(f"{stem}.*.png"):
         old.unlink()
     for picture in workdir.glob("*.png"):
-        shutil.copyfile(picture, results / f"{name}.{picture.name}")
+        shutil.copyfile(picture, results / f"{stem}.{picture.name}")
 
 
 def write(runs: Path, out: Path) -> None:
@@ -79,7 +85,12 @@ def write(runs: Path, out: Path) -> None:
     print(f"{(out / 'report.html').resolve()}\n{(out / 'report.md').resolve()}")
 
 
-def section(name: str, runs: Path) -> Section:
+def kept_sections() -> list[Section]:
+    """Returns what is kept of every table and figure, whatever has been run here."""
+    return [section(name, None) for name in catalogue.MODULES]
+
+
+def section(name: str, runs: Path | None) -> Section:
     """Gathers what is known of one table or figure.
 
     What has been measured here comes first; then what is kept, where nothing has been
@@ -87,10 +98,11 @@ def section(name: str, runs: Path) -> Section:
     """
     description = catalogue.description(name)
     blocks = []
-    for file, environment, pictures in (
-        (runs / name / "records.csv", "environment.json", "*.png"),
-        (RESULTS / f"{name}.csv", f"{name}.json", f"{name}.*.png"),
-    ):
+    stems = [f"{name}_{scale}" for scale in common.SCALES]
+    places = [(RESULTS / f"{s}.csv", f"{s}.json", f"{s}.*.png") for s in stems]
+    if runs is not None:
+        places.insert(0, (runs / name / "records.csv", "environment.json", "*.png"))
+    for file, environment, pictures in places:
         records = read_records(file) if file.exists() else []
         scale = records[0].scale if records else ""
         if not records or any(block.scale == scale for block in blocks):
@@ -120,6 +132,41 @@ def _nothing(name: str, description: Description) -> Block:
 
 def _command(name: str, scale: str) -> str:
     return f"python -m experiments.{name} --scale={scale} --workdir=runs/all/{name}"
+
+
+def summary(sections: Sequence[Section]) -> str:
+    """Returns the headlines of what has been run as a table."""
+    head = ["", "measure", "paper: ERM, mixup", "ours: ERM, mixup", "verdict", "scale"]
+    lines = [
+        [
+            found.description.title.split(":")[0],
+            *_headline(found.description, block, row, measure),
+            block.scale,
+        ]
+        for found in sections
+        for row, measure in found.description.headline
+        for block in found.blocks
+        if any(
+            (c.row, c.measure, bool(c.seeds)) == (row, measure, True)
+            for c in block.cells
+        )
+    ]
+    return markdown.table(head, lines)
+
+
+def _headline(
+    description: Description, block: Block, row: str, measure: str
+) -> list[str]:
+    cells = {(cell.row, cell.measure): cell for cell in block.cells}
+    base = description.baseline(row)
+    pair = [cells[name, measure] for name in (base, row) if name is not None]
+    texts = [tables.as_text(description, cell) for cell in pair]
+    return [
+        f"{row}, {description.measures[measure]}",
+        ", ".join(filter(None, (text[2] for text in texts))),
+        ", ".join(text[3] for text in texts),
+        pair[-1].verdict,
+    ]
 
 
 def _table(description: Description, cells: Sequence[Cell]) -> str:

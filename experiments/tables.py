@@ -34,6 +34,7 @@ class Description:
       factors: From records to the table, of measures that are no shares; shares are in
         per cent.
       note: What a reader must know to compare, in a sentence or none.
+      headline: Rows and measures that say most, for a summary.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Description:
     small_is: str
     factors: Mapping[str, float] = dataclasses.field(default_factory=dict)
     note: str = ""
+    headline: Sequence[tuple[str, str]] = ()
 
 
 class Cell(NamedTuple):

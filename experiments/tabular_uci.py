@@ -70,6 +70,10 @@ REPRODUCTION = Reproduction(
         "The paper says neither alpha, split nor scaling: compare differences, not "
         "values. Splits of two seeds overlap, so p is too small rather than too large."
     ),
+    headline=(
+        ("arrhythmia_standardised_mixup_0.2", "test_error_last"),
+        ("iris_standardised_mixup_0.2", "test_error_last"),
+    ),
 )
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from mixup_jax.errors import UsageError
 from mixup_jax.runs.environment import environment
 from mixup_jax.runs.records import Record, read_records, write_records
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), None)
 
 
 @pytest.fixture
@@ -92,21 +93,45 @@ def test_kept_results_are_shown_where_nothing_was_run_and_beside_another_scale(
     runs, results, tmp_path
 ):
     main(f"--runs={runs}", "--keep=in_between")
-    kept = read_records(results / "in_between.csv")
+    kept = read_records(results / "in_between_small.csv")
     assert {r.measure for r in kept} == {"miss_0.50"}  # what the table shows
-    assert (results / "in_between.figure2.png").exists()
+    assert (results / "in_between_small.figure2.png").exists()
     (tmp_path / "empty").mkdir()
     main(f"--runs={tmp_path / 'empty'}")
     alone = (tmp_path / "empty" / "report.md").read_text()
-    assert alone.count("10.10 ± 0.25") == 1 and "results/in_between.figure2" in alone
+    assert (
+        alone.count("10.10 ± 0.25") == 1 and "results/in_between_small.figure2" in alone
+    )
     # The same scale is there already; another one is shown too.
     main(f"--runs={runs}")
     assert (runs / "report.md").read_text().count("10.10 ± 0.25") == 1
-    write_records(results / "in_between.csv", [r._replace(scale="paper") for r in kept])
+    records = [r._replace(scale="paper") for r in kept]
+    write_records(results / "in_between_paper.csv", records)
     main(f"--runs={runs}")
     both = (runs / "report.md").read_text()
     assert both.count("10.10 ± 0.25") == 2 and "--scale=paper" in both
     assert "differs" in both
+
+
+def test_the_summary_has_the_headlines_of_what_was_run(runs, results, capsys):
+    main(f"--runs={runs}", "--keep=in_between")
+    capsys.readouterr()
+    main("--summary")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    cell = [part.strip() for part in lines[2].split("|")[1:-1]]
+    assert cell[:2] == ["Figure 2", "mixup, misses at lambda 0.5, %"]
+    assert cell[2:4] == ["16.4, 6", "20.10 ± 0.25, 10.10 ± 0.25"]
+    assert cell[4:] == ["same direction", "small"]
+
+
+@pytest.mark.parametrize("name", catalogue.MODULES)
+def test_headlines_are_of_rows_and_measures_that_there_are(name):
+    description = catalogue.description(name)
+    for row, measure in description.headline:
+        assert measure in description.measures
+        if description.paper:
+            assert row in description.paper
 
 
 def test_text_of_records_cannot_break_the_page(runs, results):
