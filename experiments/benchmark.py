@@ -30,8 +30,9 @@ from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs.environment import environment
 from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.placement import Placement
+from mixup_jax.training.recipe import TrainRecipe
 from mixup_jax.training.state import initial_state
-from mixup_jax.training.step import TrainRecipe, train_step, virtual_examples
+from mixup_jax.training.step import train_step, virtual_examples
 from mixup_jax.training.step_data import Share, TrainData
 from mixup_jax.vicinity.neighbours import Neighbours
 from mixup_jax.vicinity.vicinity import Vicinity

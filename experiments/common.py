@@ -70,6 +70,7 @@ def define_session_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
     flags.DEFINE_integer("checkpoint_every", 1, "epochs between checkpoints", **here)
     flags.DEFINE_integer("workers", 0, "threads of the host; 0: all cores", **here)
+    flags.DEFINE_integer("profile", 0, "steps to trace, for TensorBoard", **here)
     flags.DEFINE_string("data_dir", None, "of prepared tensorflow-datasets", **here)
     flags.DEFINE_string("manual_dir", None, "of archives you downloaded", **here)
     text = "run on several hosts: off, auto (the cluster tells) or manual"
@@ -191,6 +192,7 @@ def session_of(values: flags.FlagValues) -> Session:
         manual_dir=values.manual_dir,
         checkpoint_every=values.checkpoint_every,
         workers=values.workers,
+        profile=values.profile,
         report=lambda line: print(line, file=sys.stderr),
     )
 

@@ -197,6 +197,13 @@ def arrays_from_main(tree: PyTree) -> PyTree:
     )
 
 
+def gather(value: float) -> list[float]:
+    """Returns the value of every process, in every process."""
+    if count() == 1:
+        return [value]
+    return multihost_utils.process_allgather(np.float32(value)).tolist()
+
+
 def told_to_stop(step: int) -> bool:
     """Whether all processes are to stop at this step, as one of them has got SIGTERM.
 

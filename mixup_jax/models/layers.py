@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Shaped
 
@@ -38,6 +39,11 @@ def enter(before_stage: BeforeStage | None, stage: int, x: Array) -> Array:
 def channels_first_rows(x: Float[Array, "B H W C"]) -> Float[Array, "B CHW"]:
     """Flattens as PyTorch does, so that its weights for dense layers fit."""
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
+# What convolutions and dense layers give goes by this name where a step that
+# rematerialises is to keep it: all between them is cheap to compute again.
+KEPT = "weighted"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Layers:
         if size == 1 and stride > 1:
             # On a CPU much faster than the strided gradients, and the same.
             x, stride = x[:, ::stride, ::stride], 1
-        return nn.Conv(
+        y = nn.Conv(
             channels,
             (size, size),
             stride,
@@ -104,6 +110,7 @@ class Layers:
             bias_init=uniform_bias(size * size * x.shape[-1] // groups),
             name=name,
         )(x)
+        return checkpoint_name(y, KEPT)
 
     def dense(
         self, x: Float[Array, "B i"], features: int, *, name: str
@@ -140,13 +147,14 @@ class Layers:
 
     def _dense(self, x: Array, features: int, dtype: DTypeLike, name: str) -> Array:
         init = self._initialisation
-        return nn.Dense(
+        y = nn.Dense(
             features,
             dtype=dtype,
             kernel_init=init.dense,
             bias_init=init.dense_bias(x.shape[-1]),
             name=name,
         )(x)
+        return checkpoint_name(y, KEPT)
 
 
 def _name(dtype: DTypeLike) -> str:

@@ -124,7 +124,8 @@ def read_variables(directory: Path, *, best: bool = False) -> PyTree:
         state = store.read(step)
     finally:
         store.close()
-    return {"params": state["params"], "batch_stats": state["batch_stats"] or {}}
+    params = state["params"] if state.get("ema") is None else state["ema"]
+    return {"params": params, "batch_stats": state["batch_stats"] or {}}
 
 
 def params_sha256(params: PyTree) -> str:

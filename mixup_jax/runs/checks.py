@@ -22,12 +22,19 @@ def check_batches(config: RunConfig, placement: Placement, examples: int) -> Non
         except UsageError as error:
             raise UsageError(f"{error}, or set drop_last") from error
     for size in (config.batch_size, 0 if config.drop_last else rest):
-        share = size // len(placement.devices)
+        share, parts = size // len(placement.devices), config.accumulate
+        if share % parts:
+            raise UsageError(
+                f"accumulate {parts} does not divide the {share} examples of a device "
+                f"(of a batch of {size}); change one of them, or set drop_last if it "
+                "is the last batch"
+            )
+        share //= parts
         if config.ghost_batch_norm and share % config.ghost_batch_norm:
             raise UsageError(
                 f"ghost_batch_norm {config.ghost_batch_norm} does not divide the "
-                f"{share} examples of a device (of a batch of {size}); change one of "
-                "them, or set drop_last if it is the last batch"
+                f"{share} examples that a device computes at once (of a batch of "
+                f"{size}); change one of them, or set drop_last if it is the last batch"
             )
 
 

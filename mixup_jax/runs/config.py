@@ -44,6 +44,11 @@ class RunConfig(Vicinity, DataOptions):
     )
     epochs: int = _field(200, "passes over the training set")
     batch_size: int = _field(128, "examples per step, over all devices")
+    accumulate: int = _field(1, "parts of a device's batch, one after another")
+    remat: bool = _field(
+        False, "less memory, more time on a GPU or TPU; a CPU ignores it"
+    )
+    ema: float = _field(0.0, "decay of averaged parameters, which are evaluated")
     drop_last: bool = _field(False, "leave out the short last batch of an epoch")
     optimizer: str = _field("sgd", "sgd or adam")
     learning_rate: float = _field(0.1, "before the first drop")
@@ -89,13 +94,20 @@ class RunConfig(Vicinity, DataOptions):
 
     def _wrong_run_numbers(self) -> list[str]:
         ranges = {
-            **dict.fromkeys(("epochs", "batch_size", "eval_batch_size"), (1, math.inf)),
+            **dict.fromkeys(_AT_LEAST_1, (1, math.inf)),
             **dict.fromkeys(_COUNTS, (0, math.inf)),
             "train_error_every": (-1, math.inf),
         }
         problems = out_of_range(self, ranges)
         if not 0 <= self.momentum < 1:
             problems.append(f"momentum must be from 0 to below 1, got {self.momentum}")
+        if not 0 <= self.ema < 1:
+            problems.append(f"ema must be from 0 to below 1, got {self.ema}")
+        if self.accumulate > 1 and self.mixes and self.stage:
+            problems.append(
+                f"mix_at {self.mix_at} mixes within the network, whose partners "
+                "accumulate would leave in other parts; set accumulate to 1"
+            )
         if not 0 <= self.seed < 2**32:
             problems.append(f"seed must be from 0 to 2**32 - 1, got {self.seed}")
         return problems + _messages(self.schedule, 1)
@@ -167,6 +179,7 @@ class RunConfig(Vicinity, DataOptions):
         return whole + (rest > 0 and not self.drop_last)
 
 
+_AT_LEAST_1 = ("epochs", "batch_size", "eval_batch_size", "accumulate")
 _COUNTS = (
     "depth ghost_batch_norm learning_rate lr_delay lr_factor lr_warmup lr_warmup_from "
     "weight_decay width"

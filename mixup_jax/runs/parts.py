@@ -18,18 +18,13 @@ from mixup_jax.data.neighbour_cache import cached_neighbours
 from mixup_jax.data.preprocessing import Preprocessing
 from mixup_jax.randomness import Purpose, purpose_key
 from mixup_jax.runs.config import RunConfig
-from mixup_jax.training.loop import Evaluator, Stream, train_steps
+from mixup_jax.training.loop import Evaluator, Meter, Stream, train_steps
 from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.order import Order
 from mixup_jax.training.placement import AXIS, Placement
+from mixup_jax.training.recipe import EvalRecipe, TrainRecipe
 from mixup_jax.training.state import TrainState, initial_state
-from mixup_jax.training.step import (
-    EvalRecipe,
-    TrainRecipe,
-    eval_step,
-    train_step,
-    virtual_examples,
-)
+from mixup_jax.training.step import eval_step, train_step, virtual_examples
 from mixup_jax.training.step_data import EvalData, Share, TrainData
 from mixup_jax.types import Batch
 from mixup_jax.vicinity.neighbours import Neighbours
@@ -96,7 +91,8 @@ class Parts:
         key = purpose_key(self._root, Purpose.INIT)
         network = self.config.network(self.dataset.num_classes)
         variables = models.initialise(network, key, self.inputs.shape)
-        return initial_state(variables, self._optimizer().init(variables["params"]))
+        opt_state = self._optimizer().init(variables["params"])
+        return initial_state(variables, opt_state, ema=self.config.ema > 0)
 
     def _optimizer(self) -> optax.GradientTransformation:
         config = self.config
@@ -121,13 +117,18 @@ class Parts:
             epochs=config.epochs,
             vicinity=config.vicinity,
             finish=self.inputs.finish,
+            parts=config.accumulate,
+            remat=config.remat,
+            ema=config.ema,
         )
 
     def _train_data(self, order: np.ndarray) -> TrainData:
         rest = (order, self._root, np.float32(self.config.alpha), self._neighbours)
         return TrainData(self._inputs, self._labels, *self.placement.replicate(rest))
 
-    def steps(self, state: TrainState) -> Iterator[TrainState]:
+    def steps(
+        self, state: TrainState, meter: Meter | None = None
+    ) -> Iterator[TrainState]:
         """Trains from `state` to the end; see `train_steps` on donation."""
         return train_steps(
             functools.partial(train_step, self._recipe()),
@@ -137,6 +138,7 @@ class Parts:
             order=self._order,
             epochs=self.config.epochs,
             stream=self._stream(self.dataset.train, seed=self.config.seed),
+            meter=meter,
         )
 
     def virtual_batch(self, *, mixed: bool = True) -> Batch:

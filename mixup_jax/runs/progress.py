@@ -66,7 +66,7 @@ class Progress:
         """Examples per second since the first step, evaluation included."""
         if self._begin is None:
             return 0.0
-        return self._examples / max(self._clock() - self._begin, 1e-9)
+        return round(self._examples / max(self._clock() - self._begin, 1e-9), 1)
 
     def _line(self, step: int, loss: float | None) -> str:
         epoch = -(-step // self._steps)

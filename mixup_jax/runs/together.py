@@ -20,11 +20,12 @@ from mixup_jax.evaluation.classification import epoch_errors
 from mixup_jax.runs.checks import check_vicinity
 from mixup_jax.runs.config import RunConfig
 from mixup_jax.runs.directory import Row
-from mixup_jax.runs.runner import Session, load_dataset
+from mixup_jax.runs.runner import load_dataset
+from mixup_jax.runs.session import Session
 from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.population import Population, train_population
 from mixup_jax.training.population_steps import SeedData, SeedSet
-from mixup_jax.training.step import EvalRecipe, TrainRecipe
+from mixup_jax.training.recipe import EvalRecipe, TrainRecipe
 from mixup_jax.vicinity.neighbours import Neighbours
 
 # What members of a population may differ in: the first three with the seed.
@@ -41,7 +42,7 @@ def kind(config: RunConfig) -> RunConfig | None:
     """
     if config.model != "mlp" or config.crop_pad or config.flip or config.image_size:
         return None
-    if config.mix_at == "waveforms" or config.sync_batch_norm:
+    if config.mix_at == "waveforms" or config.sync_batch_norm or config.ema:
         return None
     # ERM is mixup with alpha 0, where nothing else is asked of mixing.
     same: dict[str, Any] = dict.fromkeys(_OF_SEED, 0) | dict.fromkeys(_OF_MEMBER, 0.0)

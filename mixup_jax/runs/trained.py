@@ -15,7 +15,8 @@ from mixup_jax.errors import UsageError
 from mixup_jax.runs.checkpoint import read_variables
 from mixup_jax.runs.config import config_from_json
 from mixup_jax.runs.directory import RunDirectory
-from mixup_jax.runs.runner import Session, load_dataset
+from mixup_jax.runs.runner import load_dataset
+from mixup_jax.runs.session import Session
 
 Predict = Callable[[Shaped[np.ndarray, "B ..."]], Float[Array, "B K"]]
 

@@ -1,6 +1,8 @@
 """The loop over steps: no files, no flags, no printing; those live with the caller."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,6 +18,24 @@ from mixup_jax.types import Request
 Stream = Callable[[Iterable[Request]], Iterator[np.ndarray]]
 
 
+class Meter:
+    """Counts the seconds that a loop waits for what a host makes."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter):
+        self.waited = 0.0
+        self._clock = clock
+
+    def timed(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Passes items on, and counts how long each was waited for."""
+        while True:
+            begin = self._clock()
+            item = next(items, None)
+            self.waited += self._clock() - begin
+            if item is None:
+                return
+            yield item
+
+
 def train_steps(
     step: Callable,
     state: TrainState,
@@ -25,6 +45,7 @@ def train_steps(
     order: Order,
     epochs: int,
     stream: Stream | None = None,
+    meter: Meter | None = None,
 ) -> Iterator[TrainState]:
     """Trains from wherever `state` stands to the end, yielding after every step.
 
@@ -37,6 +58,7 @@ def train_steps(
       order: Of the examples.
       epochs: In all, those already behind `state` included.
       stream: Where inputs come from that are not in `data`.
+      meter: Counts how long they were waited for.
     """
     run = placement.parallelise(step, donate_state=True)
     start, end = int(state.step), epochs * order.steps_per_epoch
@@ -46,7 +68,8 @@ def train_steps(
         requests = order.requests(
             start, end, host=placement.host, hosts=placement.hosts
         )
-        shares = _streamed_shares(placement, stream(requests))
+        batches = (meter or Meter()).timed(stream(requests))
+        shares = _streamed_shares(placement, batches)
     for count, share in zip(range(start, end), shares, strict=True):
         epoch, place = divmod(count, order.steps_per_epoch)
         if place == 0 or count == start:

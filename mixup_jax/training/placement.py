@@ -161,6 +161,13 @@ class Placement:
         )
         return jax.jit(mapped, donate_argnums=donate)
 
+    def peak_bytes(self) -> int | None:
+        """Greatest memory so far of a device of this process; None if unknown."""
+        own = (d for d in self.devices if d.process_index == jax.process_index())
+        stats = (device.memory_stats() or {} for device in own)
+        peaks = [each["peak_bytes_in_use"] for each in stats if each]
+        return max(peaks, default=None)
+
     def must_wait(self, step: int) -> bool:
         """Whether to wait for the devices after this step before the next."""
         simulated = len(self.devices) > 1 and self.devices[0].platform == "cpu"

@@ -25,7 +25,7 @@ from mixup_jax.training.population_steps import (
     SeedSet,
     decayed,
 )
-from mixup_jax.training.step import EvalRecipe, TrainRecipe
+from mixup_jax.training.recipe import EvalRecipe, TrainRecipe
 from mixup_jax.types import PyTree
 
 # Parameters, gradients and optimizer states of all that is trained at a time.

@@ -19,9 +19,10 @@ from jaxtyping import Array, Float, Int, Shaped
 from mixup_jax.evaluation.classification import Sums
 from mixup_jax.randomness import Purpose, purpose_key
 from mixup_jax.training.placement import AXIS
+from mixup_jax.training.recipe import EvalRecipe, TrainRecipe
 from mixup_jax.training.starts import initial_variables
 from mixup_jax.training.state import TrainState, initial_state
-from mixup_jax.training.step import EvalRecipe, TrainRecipe, eval_step, train_step
+from mixup_jax.training.step import eval_step, train_step
 from mixup_jax.training.step_data import EvalData, Share, TrainData
 from mixup_jax.types import PyTree
 from mixup_jax.vicinity.neighbours import Neighbours

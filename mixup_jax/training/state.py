@@ -23,6 +23,7 @@ class TrainState(struct.PyTreeNode):
         that an epoch interrupted half-way still reports the loss of the whole.
       seen: Examples in that sum.
       bad_step: First step whose loss was not finite; -1 if none was.
+      ema: Moving average of the parameters, where there is to be one.
     """
 
     step: Scalar
@@ -32,15 +33,19 @@ class TrainState(struct.PyTreeNode):
     loss_sum: Scalar
     seen: Scalar
     bad_step: Scalar
+    ema: PyTree = None
 
     @property
     def variables(self) -> dict[str, PyTree]:
-        """The network's variables, as `network.apply` takes them."""
-        return {"params": self.params, "batch_stats": self.batch_stats}
+        """The network's variables to evaluate, as `network.apply` takes them."""
+        params = self.params if self.ema is None else self.ema
+        return {"params": params, "batch_stats": self.batch_stats}
 
 
-def initial_state(variables: PyTree, opt_state: PyTree) -> TrainState:
-    """Returns the state before the first step."""
+def initial_state(
+    variables: PyTree, opt_state: PyTree, *, ema: bool = False
+) -> TrainState:
+    """Returns the state before the first step; `ema` if parameters are averaged."""
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=variables["params"],
@@ -49,4 +54,5 @@ def initial_state(variables: PyTree, opt_state: PyTree) -> TrainState:
         loss_sum=jnp.zeros((), jnp.float32),
         seen=jnp.zeros((), jnp.int32),
         bad_step=-jnp.ones((), jnp.int32),
+        ema=variables["params"] if ema else None,
     )

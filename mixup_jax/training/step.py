@@ -8,21 +8,21 @@ Where it is streamed, the batch comes in shares, and partners are fetched as the
 stored, in bytes, before they are augmented.
 """
 
-import dataclasses
-from collections.abc import Callable
+import functools
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
-from jaxtyping import Array, Int, Shaped
+from jaxtyping import Array, Int
 
 from mixup_jax.evaluation.classification import Sums, error_sums
-from mixup_jax.losses import soft_cross_entropy
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
+from mixup_jax.training.gradients import averaged, gradients
+from mixup_jax.training.parts_of_batch import mean_over_parts
 from mixup_jax.training.placement import AXIS
+from mixup_jax.training.recipe import EvalRecipe, TrainRecipe
 from mixup_jax.training.state import TrainState
 from mixup_jax.training.step_data import EvalData, Share, TrainData
 from mixup_jax.training.vicinal import (
@@ -34,45 +34,6 @@ from mixup_jax.training.vicinal import (
 )
 from mixup_jax.types import Batch, PyTree
 from mixup_jax.vicinity.exchange import fetch
-from mixup_jax.vicinity.vicinity import Vicinity
-
-# Per-example keys and raw inputs to the network's inputs.
-Prepare = Callable[[Shaped[Array, " B *key"], Shaped[Array, "B ..."]], Array]
-Normalise = Callable[[Shaped[Array, "B ..."]], Array]
-
-
-def _identity(mixed: Array) -> Array:
-    return mixed
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainRecipe:
-    """What a training step is made of.
-
-    Attributes:
-      network: Of `mixup_jax.models`.
-      optimizer: Of `mixup_jax.training.optimizer`.
-      prepare: Makes stored examples what is to be mixed: augments, normalises. The same
-        key gives the same result, so that a partner looks as it does in its own place
-        in the batch.
-      num_classes: K.
-      batch_size: Global, of all batches but perhaps the last of an epoch.
-      steps_per_epoch: Steps in an epoch.
-      epochs: Of the run.
-      vicinity: Of the virtual examples; its alpha only says whether there is mixing,
-        the strength is `TrainData.alpha`.
-      finish: Makes mixed examples what the network reads.
-    """
-
-    network: nn.Module
-    optimizer: optax.GradientTransformation
-    prepare: Prepare
-    num_classes: int
-    batch_size: int
-    steps_per_epoch: int
-    epochs: int
-    vicinity: Vicinity
-    finish: Callable[[Array], Array] = _identity
 
 
 def train_step(
@@ -84,26 +45,17 @@ def train_step(
     indices = lax.dynamic_slice_in_dim(data.order, start, size)
     batch, before_stage = virtual_examples(recipe, data, state.step, indices, share)
     dropout_key = purpose_key(data.root, Purpose.DROPOUT, state.step)
-
-    def loss_of(params):
-        logits, updates = recipe.network.apply(
-            {"params": params, "batch_stats": state.batch_stats},
-            batch.inputs,
-            train=True,
-            dropout_keys=example_keys(dropout_key, indices[share.positions]),
-            before_stage=before_stage,
-            mutable=["batch_stats"],
-        )
-        loss = soft_cross_entropy(logits, batch.targets).mean()
-        return loss, updates.get("batch_stats", {})
-
-    (loss, stats), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-    loss, stats, grads = lax.pmean((loss, stats, grads), AXIS)
+    keys = example_keys(dropout_key, indices[share.positions])
+    of_part = functools.partial(gradients, recipe, state, before_stage)
+    parts = mean_over_parts(of_part, batch, keys, parts=recipe.parts)
+    loss, stats, grads = lax.pmean(parts, AXIS)
     updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
     return _advance(state, loss, size, recipe.steps_per_epoch).replace(
-        params=optax.apply_updates(state.params, updates),
+        params=params,
         batch_stats=stats,
         opt_state=opt_state,
+        ema=averaged(recipe, state, params),
     )
 
 
@@ -165,21 +117,6 @@ def _advance(
         seen=jnp.where(first, 0, state.seen) + size,
         bad_step=jnp.where(bad, state.step, state.bad_step),
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class EvalRecipe:
-    """What an evaluation step is made of.
-
-    Attributes:
-      network: Of `mixup_jax.models`.
-      normalise: Raw inputs to the network's.
-      groups: Number of groups that are counted apart.
-    """
-
-    network: nn.Module
-    normalise: Normalise
-    groups: int = 1
 
 
 def eval_step(

@@ -125,3 +125,28 @@ def test_what_was_found_before_is_kept_where_it_is_worse():
         predict, objectives.cross_entropy, area, (y,), keys, found, steps=3, scan=True
     )
     np.testing.assert_array_equal(got.points, x + 7)
+
+
+def test_at_a_checkpoint_the_step_is_halved_by_the_two_rules_of_the_paper():
+    # Of four steps: rose thrice and higher than before; too seldom; not higher although
+    # the last checkpoint left the step; not higher, but it was halved there.
+    zeros = jnp.zeros((4, 1))
+    climb = ascent._Climb(
+        points=zeros,
+        before=zeros,
+        slope=zeros,
+        loss=jnp.zeros(4),
+        top=(zeros + 1, zeros, jnp.array([2.0, 2.0, 1.0, 1.0])),
+        size=jnp.ones(4),
+        rises=jnp.array([3, 2, 3, 3]),
+        halved=jnp.array([False, False, False, True]),
+        passed=jnp.ones(4),
+        found=attack.Found(zeros, jnp.zeros(4), jnp.zeros(4, bool)),
+    )
+    after = ascent._checkpoint(climb, jnp.int32(4))
+    assert after.size.tolist() == [1.0, 0.5, 0.5, 1.0]
+    assert after.points[:, 0].tolist() == [0.0, 1.0, 1.0, 0.0]  # from the top again
+    assert after.halved.tolist() == [False, True, True, False]
+    assert after.rises.tolist() == [0] * 4
+    between = ascent._checkpoint(climb, jnp.int32(0))
+    assert between.size.tolist() == [1.0] * 4 and between.rises.tolist() == [3, 2, 3, 3]

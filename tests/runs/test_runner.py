@@ -10,7 +10,7 @@ import pytest
 
 from mixup_jax import data as datasets
 from mixup_jax.errors import RunError, UsageError
-from mixup_jax.runs import Session, load_predictor, run, runner
+from mixup_jax.runs import Session, execution, load_predictor, run, runner
 from mixup_jax.runs.directory import RunDirectory
 from mixup_jax.runs.interrupt import Interrupted
 
@@ -22,7 +22,7 @@ ORBAX = pytest.mark.filterwarnings(
 
 
 def rows_without_times(workdir):
-    timed = ("time", "examples_per_second")
+    timed = ("time", "examples_per_second", "seconds_per_step", "input_wait")
     return [
         {name: value for name, value in row.items() if name not in timed}
         for row in RunDirectory(workdir).rows()
@@ -35,6 +35,42 @@ def test_progress_is_shown_unless_it_is_to_be_quiet(
 ):
     run(config, tmp_path, dataclasses.replace(session, quiet=quiet))
     assert ("examples/s" in capsys.readouterr().err) == (not quiet)
+
+
+def test_averaged_parameters_are_evaluated_kept_and_loaded(tmp_path, config, session):
+    averaged = dataclasses.replace(config, ema=0.9)
+    result = run(averaged, tmp_path / "ema", session)
+    plain = run(config, tmp_path / "plain", session)
+    # Training is the same, what is measured is not.
+    assert result["params_sha256"] == plain["params_sha256"]
+    losses = [
+        RunDirectory(tmp_path / name).rows()[-1]["test_loss"]
+        for name in ("ema", "plain")
+    ]
+    assert losses[0] != losses[1]
+    predict = load_predictor(tmp_path / "ema")
+    test = datasets.load("mnist5k").test
+    logits = predict(test.inputs[:30])
+    own = jnp.take_along_axis(logits, test.labels[:30, None], axis=1)[:, 0]
+    loss = jnp.mean(jax.nn.logsumexp(logits, axis=1) - own)
+    assert float(loss) == pytest.approx(losses[0], rel=1e-5)
+
+
+def test_a_batch_in_parts_is_the_same_run_up_to_rounding(tmp_path, config, session):
+    config = dataclasses.replace(config, batch_size=40)
+    whole = run(config, tmp_path / "whole", session)
+    changed = dataclasses.replace(config, accumulate=5)
+    parts = run(changed, tmp_path / "parts", session)
+    assert parts["train_loss_last"] == pytest.approx(whole["train_loss_last"], rel=1e-5)
+
+
+def test_parts_that_do_not_divide_a_devices_share_are_refused(
+    tmp_path, config, session
+):
+    config = dataclasses.replace(config, accumulate=3, batch_size=40)
+    with pytest.raises(UsageError, match="accumulate 3 does not divide the 5 examples"):
+        run(config, tmp_path, session)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_leaves_files_that_a_person_can_open(tmp_path, config, session):
@@ -78,7 +114,7 @@ def test_sigterm_saves_and_the_same_call_ends_as_if_nothing_had_happened(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner.Progress, "step", step_then_signal)
+        patch.setattr(execution.Progress, "step", step_then_signal)
         with pytest.raises(Interrupted, match=f"SIGTERM: saved at step {stop}"):
             run(config, tmp_path / "cut", session)
     # The wrapper may change in between: both keep the same state.

@@ -9,7 +9,7 @@ import pytest
 
 from mixup_jax.data.images.boxes import Crop, centre_crop
 from mixup_jax.errors import RunError, UsageError
-from mixup_jax.runs import Session, load_predictor, run, runner
+from mixup_jax.runs import Session, execution, load_predictor, run, runner
 from mixup_jax.runs.directory import RunDirectory
 from mixup_jax.runs.interrupt import Interrupted
 from tests.data.pictures import folder
@@ -81,7 +81,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner.Progress, "step", step_then_signal)
+        patch.setattr(execution.Progress, "step", step_then_signal)
         with pytest.raises(Interrupted):
             run(config, tmp_path / "cut", session)
     resumed = run(config, tmp_path / "cut", session)
@@ -121,7 +121,7 @@ def test_an_image_that_vanishes_ends_the_run_and_keeps_what_was_saved(
 
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(runner.Progress, "step", lose_it)
+            patch.setattr(execution.Progress, "step", lose_it)
             with pytest.raises(RunError, match=r"owl/003\.jpg: .*No such file"):
                 run(config, tmp_path / "run", session)
         assert RunDirectory(tmp_path / "run").result() is None

@@ -23,7 +23,7 @@ from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.placement import Placement
 from mixup_jax.training.population import _groups, train_population
 from mixup_jax.training.population_steps import SeedData, SeedSet
-from mixup_jax.training.step import EvalRecipe, TrainRecipe
+from mixup_jax.training.recipe import EvalRecipe, TrainRecipe
 from mixup_jax.vicinity.vicinity import Vicinity
 
 SEEDS, ALPHAS = (3, 8, 21), (0.0, 0.5, 4.0)

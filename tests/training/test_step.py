@@ -11,7 +11,8 @@ import mixup_jax
 from mixup_jax.randomness import Purpose, example_keys, purpose_key
 from mixup_jax.training.loop import Evaluator
 from mixup_jax.training.placement import Placement
-from mixup_jax.training.step import EvalRecipe, eval_step
+from mixup_jax.training.recipe import EvalRecipe
+from mixup_jax.training.step import eval_step
 from mixup_jax.training.step_data import EvalData
 from mixup_jax.vicinity.neighbours import Neighbours
 

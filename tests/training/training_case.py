@@ -12,19 +12,21 @@ from mixup_jax.training.loop import train_steps
 from mixup_jax.training.optimizer import make_optimizer, step_schedule
 from mixup_jax.training.order import Order
 from mixup_jax.training.placement import AXIS, Placement
+from mixup_jax.training.recipe import TrainRecipe
 from mixup_jax.training.state import TrainState, initial_state
-from mixup_jax.training.step import TrainRecipe, train_step
-from mixup_jax.training.step_data import TrainData
+from mixup_jax.training.step import train_step
+from mixup_jax.training.step_data import Share, TrainData
 from mixup_jax.vicinity.neighbours import Neighbours
 from mixup_jax.vicinity.vicinity import Vicinity
 
-SIZES = {"mlp": {"width": 8}}
+SIZES = {"mlp": {"width": 8}, "densenet_bc190_40": {"depth": 10, "growth": 4}}
 NARROW = {"depth": 10, "width": 4}
 
 
-def make_network(model, axis_name=None):
+def make_network(model, axis_name=None, ghost=0):
     sizes = SIZES.get(model, NARROW)
-    return models.create(model, Case.CLASSES, axis_name=axis_name, **sizes)
+    options = {"axis_name": axis_name, "ghost": ghost}
+    return models.create(model, Case.CLASSES, **options, **sizes)
 
 
 @functools.cache
@@ -46,6 +48,10 @@ class Case:
     vicinity: dict = dataclasses.field(default_factory=dict)
     neighbours: Neighbours | None = None
     streamed: bool = False
+    ghost: int = 0
+    parts: int = 1
+    remat: bool = False
+    ema: float = 0.0
 
     CLASSES = 3
     BATCH = 16
@@ -63,7 +69,7 @@ class Case:
         )
 
     def network(self, axis_name=None):
-        return make_network(self.model, axis_name)
+        return make_network(self.model, axis_name, self.ghost)
 
     def prepare(self, keys, inputs):
         # Noise of a strength that depends on the key: a stand-in for augmentation.
@@ -72,7 +78,8 @@ class Case:
 
     def initial(self) -> TrainState:
         variables = initial_variables(self.model)
-        return initial_state(variables, self.optimizer.init(variables["params"]))
+        opt_state = self.optimizer.init(variables["params"])
+        return initial_state(variables, opt_state, ema=self.ema > 0)
 
     def step(self):
         axis_name = AXIS if self.sync_batch_norm else None
@@ -85,6 +92,9 @@ class Case:
             steps_per_epoch=self.STEPS_PER_EPOCH,
             epochs=self.epochs,
             vicinity=Vicinity(alpha=self.alpha, **self.vicinity),
+            parts=self.parts,
+            remat=self.remat,
+            ema=self.ema,
         )
         return functools.partial(train_step, recipe)
 
@@ -92,21 +102,29 @@ class Case:
     def order(self):
         return Order(self.root, self.EXAMPLES, self.BATCH, self.STEPS_PER_EPOCH)
 
-    def steps(self, state: TrainState | None = None):
-        state = self.placement.replicate(state or self.initial())
-        order = jnp.zeros(self.EXAMPLES, jnp.int32)
-        data = TrainData(
+    def data(self):
+        return TrainData(
             None if self.streamed else jnp.asarray(self.inputs),
             jnp.asarray(self.labels),
-            order,
+            jnp.zeros(self.EXAMPLES, jnp.int32),
             self.root,
             jnp.float32(self.alpha),
             self.neighbours,
         )
+
+    def compiled(self):
+        """The compiled step of a whole batch."""
+        share = Share(self.placement.positions(self.BATCH))
+        run = self.placement.parallelise(self.step())
+        state, data = map(self.placement.replicate, (self.initial(), self.data()))
+        return run.lower(state, data, share).compile()
+
+    def steps(self, state: TrainState | None = None):
+        state = self.placement.replicate(state or self.initial())
         return train_steps(
             self.step(),
             state,
-            self.placement.replicate(data),
+            self.placement.replicate(self.data()),
             self.placement,
             order=self.order,
             epochs=self.epochs,
