@@ -3,6 +3,7 @@ import re
 import numpy as np
 
 from experiments import data as experiments_data
+from experiments import report
 from tests.blocks import ROOT, blocks_of, run
 
 TEXT = (ROOT / "README.md").read_text()
@@ -25,3 +26,7 @@ def test_files_and_folders_that_the_readme_names_exist():
 
 def test_the_table_of_data_sets_is_the_one_that_the_program_prints():
     assert experiments_data.readme_table() in TEXT
+
+
+def test_the_table_of_results_is_the_one_that_the_report_prints():
+    assert report.summary(report.kept_sections()) in TEXT

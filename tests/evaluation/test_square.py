@@ -48,6 +48,14 @@ def test_the_search_reaches_the_exact_optimum_of_a_linear_network():
     np.testing.assert_allclose(margins(got), want, atol=2e-3)
 
 
+def test_a_patch_that_gains_nothing_is_not_taken():
+    def indifferent(x):
+        return jnp.zeros((len(x), 3)).at[:, 0].set(1.0)
+
+    run = partial(square.square, KEY, indifferent, X, ZEROS, **LIMITS)
+    np.testing.assert_array_equal(run(queries=40), run(queries=1))
+
+
 def test_the_first_query_is_of_vertical_stripes():
     x = jnp.full((32, *SHAPE), 0.5)
     got = np.asarray(square.square(KEY, STEADY, x, ZEROS, queries=1, **LIMITS))

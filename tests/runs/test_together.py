@@ -3,11 +3,14 @@
 import dataclasses
 
 import jax
+import numpy as np
 import pytest
 
 from mixup_jax.errors import RunError, UsageError
-from mixup_jax.runs import run
+from mixup_jax.evaluation.classification import Sums
+from mixup_jax.runs import run, together
 from mixup_jax.runs.together import kind, run_together
+from mixup_jax.training.population import Population
 
 
 @pytest.fixture
@@ -48,6 +51,31 @@ def run_on_one_device(config, workdir, session):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax, "devices", lambda *backend: one)
         return run(config, workdir, session)
+
+
+def test_with_a_validation_set_the_epoch_is_chosen_by_it(config):
+    def counted(*errors):
+        sums = Sums(*(np.zeros((1, 1, 3, 2)) for _ in range(3)))
+        return sums._replace(
+            errors=np.array(errors, float).reshape(1, 1, 3, 1) * np.ones(2),
+            count=np.full((1, 1, 3, 2), 10.0),
+        )
+
+    population = Population(
+        np.array([[[2.0, 1.0, 0.5]]]),
+        {
+            "test": counted(5, 4, 3),
+            "validation": counted(6, 2, 3),
+            "train": counted(1, 1, 1),
+        },
+        np.array([[-1]]),
+    )
+    row = together._measures(population, (0, 0), "digits", config)
+    assert row["validation_error_best"] == pytest.approx(0.2)
+    assert row["validation_error_last"] == pytest.approx(0.3)
+    # The second epoch's, though the last has the lowest.
+    assert row["test_error_at_best_validation"] == pytest.approx(0.4)
+    assert row["test_error_best"] == pytest.approx(0.3)
 
 
 def test_order_and_company_do_not_matter(config, session):
