@@ -7,6 +7,7 @@ import matplotlib.figure
 import numpy as np
 
 from experiments import figures
+from mixup_jax.runs.inspection import virtual_batch
 from mixup_jax.runs.parts import Parts
 from mixup_jax.types import Batch
 
@@ -23,8 +24,8 @@ def draw(parts: Parts, path: Path) -> None:
       path: Of the PNG.
     """
     sides = {
-        _BEFORE: parts.virtual_batch(mixed=False),
-        "as the network reads them": parts.virtual_batch(),
+        _BEFORE: virtual_batch(parts, mixed=False),
+        "as the network reads them": virtual_batch(parts),
     }
     shape = parts.inputs.shape
     if len(shape) == 3:

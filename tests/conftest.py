@@ -1,5 +1,6 @@
 """Eight simulated devices, the programs' own settings, no silent broadcasting."""
 
+import gc
 import importlib.util
 import os
 
@@ -18,6 +19,14 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_QUICK}".strip()
 runtime.start(cpu_devices=8)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def let_go_of_programs():
+    """Thousands of compiled programs fill memory, and the kernel's table of mappings."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

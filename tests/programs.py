@@ -13,11 +13,12 @@ def environment():
     return kept | {"PYTHONUNBUFFERED": "1"}
 
 
-def start(*arguments, module="experiments.cifar"):
+def start(*arguments, module="experiments.cifar", more=None):
+    """Starts a program; `more` are variables of its environment."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
-        env=environment(),
+        env=environment() | (more or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

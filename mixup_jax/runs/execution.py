@@ -18,6 +18,7 @@ from mixup_jax.evaluation.classification import (
 from mixup_jax.runs.checkpoint import params_sha256
 from mixup_jax.runs.directory import Row, RunDirectory
 from mixup_jax.runs.environment import environment
+from mixup_jax.runs.inspection import first_bad
 from mixup_jax.runs.interrupt import Interrupted, StopRequest, stop_requests
 from mixup_jax.runs.keeper import Keeper
 from mixup_jax.runs.parts import Parts
@@ -45,7 +46,7 @@ class Execution:
 
     def finish(self) -> Row:
         """Trains to the end and writes the result."""
-        keeper = Keeper(self.directory)
+        self.keeper = keeper = Keeper(self.directory)
         try:
             with stop_requests() as request:
                 state = self._restored(keeper)
@@ -146,10 +147,24 @@ class Execution:
     def _check_finite(self, state: TrainState) -> None:
         if (step := int(state.bad_step)) >= 0:
             raise RunError(
-                f"the training loss was not finite at step {step}; the checkpoints of "
+                f"the training loss was not finite at step {step}, where the first bad "
+                f"tensor is {self._first_bad(step)}; the checkpoints of "
                 f"{self.directory.path} are from before. Lower the learning rate "
                 f"(it was {self.config.learning_rate}) or look at the data"
             )
+
+    def _first_bad(self, step: int) -> str:
+        """Trains again from the last checkpoint to a step; names what is bad in it."""
+        self.session.report(f"looking for what was not finite at step {step}")
+        fresh = self.parts.initial_state()
+        kept = self.keeper.restore(fresh, self.session.report)
+        state = self.parts.placement.replicate(fresh if kept is None else kept)
+        if int(state.step) < step:
+            for after in self.parts.steps(state):
+                state = after
+                if int(state.step) == step:
+                    break
+        return first_bad(self.parts, state)
 
     def _result(self, state: TrainState, rows: list[Row], best: int | None) -> Row:
         tests = epoch_errors([row["test_error"] for row in rows])

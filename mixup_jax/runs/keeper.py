@@ -67,7 +67,8 @@ class Keeper:
         def write() -> None:
             self.directory.append(row)
             for name, value in row.items():
-                if name not in ("step", "epoch", "time") and value is not None:
+                plotted = name not in ("step", "epoch", "time")
+                if plotted and isinstance(value, (int, float)):
                     self._board.add_scalar(name, value, row["step"])
             if error is not None:
                 self._save(state, error=error)

@@ -1,13 +1,11 @@
 """The parts of a run, built from its config: data, network, step, evaluators."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator
 
 import jax
 import numpy as np
 import optax
-from jax import lax
 
 from mixup_jax import models
 from mixup_jax.data.corruption import Corruption, corrupt_labels
@@ -24,11 +22,9 @@ from mixup_jax.training.order import Order
 from mixup_jax.training.placement import AXIS, Placement
 from mixup_jax.training.recipe import EvalRecipe, TrainRecipe
 from mixup_jax.training.state import TrainState, initial_state
-from mixup_jax.training.step import eval_step, train_step, virtual_examples
-from mixup_jax.training.step_data import EvalData, Share, TrainData
-from mixup_jax.types import Batch
+from mixup_jax.training.step import eval_step, train_step
+from mixup_jax.training.step_data import EvalData, TrainData
 from mixup_jax.vicinity.neighbours import Neighbours
-from mixup_jax.vicinity.vicinity import Vicinity
 
 
 class Parts:
@@ -42,6 +38,7 @@ class Parts:
       corruption: Labels that are trained on.
       steps_per_epoch: The short last one included, unless it is dropped.
       schedule: Learning rate as a function of the step.
+      order: Of the training set.
     """
 
     def __init__(
@@ -60,7 +57,7 @@ class Parts:
         self.steps_per_epoch = config.steps_per_epoch(len(labels))
         self.schedule = config.schedule(self.steps_per_epoch)
         self._root = jax.random.key(config.seed)
-        self._order = Order(
+        self.order = Order(
             self._root, len(labels), config.batch_size, self.steps_per_epoch
         )
         self.corruption: Corruption = corrupt_labels(
@@ -105,7 +102,8 @@ class Parts:
             decay_norm=config.decay_norm,
         )
 
-    def _recipe(self) -> TrainRecipe:
+    def recipe(self) -> TrainRecipe:
+        """Returns what a training step is made of."""
         config = self.config
         return TrainRecipe(
             config.network(self.dataset.num_classes, AXIS),
@@ -122,7 +120,8 @@ class Parts:
             ema=config.ema,
         )
 
-    def _train_data(self, order: np.ndarray) -> TrainData:
+    def train_data(self, order: np.ndarray) -> TrainData:
+        """Returns what a step reads, with these indices for the epoch's order."""
         rest = (order, self._root, np.float32(self.config.alpha), self._neighbours)
         return TrainData(self._inputs, self._labels, *self.placement.replicate(rest))
 
@@ -131,42 +130,14 @@ class Parts:
     ) -> Iterator[TrainState]:
         """Trains from `state` to the end; see `train_steps` on donation."""
         return train_steps(
-            functools.partial(train_step, self._recipe()),
+            functools.partial(train_step, self.recipe()),
             state,
-            self._train_data(np.zeros(len(self._labels), np.int32)),
+            self.train_data(np.zeros(len(self._labels), np.int32)),
             self.placement,
-            order=self._order,
+            order=self.order,
             epochs=self.config.epochs,
-            stream=self._stream(self.dataset.train, seed=self.config.seed),
+            stream=self.stream(self.dataset.train, seed=self.config.seed),
             meter=meter,
-        )
-
-    def virtual_batch(self, *, mixed: bool = True) -> Batch:
-        """Returns the examples of the first step, as the network reads them.
-
-        Args:
-          mixed: Or as they are before they are mixed, augmented all the same.
-        """
-        recipe = self._recipe()
-        if not mixed:
-            recipe = dataclasses.replace(recipe, vicinity=Vicinity())
-        (request,) = self._order.requests(0, 1)
-        stream = self._stream(self.dataset.train, seed=self.config.seed)
-        share = Share(self.placement.positions(len(request.indices)))
-        if stream is not None:
-            share = share._replace(inputs=self.placement.split(*stream([request])))
-
-        def make(step, data, share):
-            batch, _ = virtual_examples(recipe, data, step, data.order, share)
-            # Of all devices, as what comes out is the same on each.
-            return jax.tree.map(
-                lambda leaf: lax.all_gather(leaf, AXIS, tiled=True), batch
-            )
-
-        run = self.placement.parallelise(make)
-        step = self.placement.replicate(np.int32(0))
-        return jax.tree.map(
-            np.asarray, run(step, self._train_data(request.indices), share)
         )
 
     def evaluators(self) -> dict[str, Evaluator]:
@@ -188,7 +159,7 @@ class Parts:
                 self.placement.replicate(data),
                 self.placement,
                 batch_size=self.config.eval_batch_size,
-                stream=self._stream(getattr(dataset, name), seed=None),
+                stream=self.stream(getattr(dataset, name), seed=None),
             )
             for name, data in sets.items()
         }
@@ -197,7 +168,11 @@ class Parts:
         zero = np.zeros((), np.int32)
         return EvalData(_arrays(split), split.labels, 0 * split.labels, zero)
 
-    def _stream(self, split: Split | ImageSplit, *, seed: int | None) -> Stream | None:
+    def stream(self, split: Split | ImageSplit, *, seed: int | None) -> Stream | None:
+        """Returns where a split's inputs come from, None if they are in memory.
+
+        Without a seed they are cut as for evaluation.
+        """
         if isinstance(split, Split):
             return None
         config = self.config

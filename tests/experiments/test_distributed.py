@@ -1,6 +1,7 @@
 """Two real processes as one run, on this machine: results, faults, resuming."""
 
 import json
+import random
 import signal
 import socket
 
@@ -99,6 +100,36 @@ def test_told_to_stop_one_stops_both_and_two_continue(told, signum, alone, tmp_p
     for code, _, err in map(finish, start_two(*RUN, workdirs=[tmp_path, tmp_path])):
         assert code == 0, err
     assert result_of(tmp_path)["params_sha256"] == alone["params_sha256"]
+
+
+def test_slurm_says_who_is_who(alone, tmp_path):
+    # Its variables as srun sets them; JAX makes the port of the job's number.
+    job = str(random.randrange(10**5, 10**6))
+    processes = [
+        start(
+            *RUN,
+            f"--workdir={tmp_path}",
+            "--distributed=auto",
+            more={
+                "SLURM_JOB_ID": job,
+                "SLURM_STEP_NODELIST": "127.0.0.1",
+                "SLURM_NTASKS": "2",
+                "SLURM_PROCID": str(process),
+                "SLURM_LOCALID": "0",
+            },
+        )
+        for process in range(2)
+    ]
+    for code, _, err in map(finish, processes):
+        assert code == 0, err
+        assert "of 2" in err
+    assert result_of(tmp_path)["params_sha256"] == alone["params_sha256"]
+
+
+def test_without_a_cluster_auto_says_what_to_do(tmp_path):
+    code, _, err = finish(start(*RUN, f"--workdir={tmp_path}", "--distributed=auto"))
+    assert code == 2
+    assert "nothing tells of a cluster" in err and "--distributed=manual" in err
 
 
 def test_what_is_wrong_for_one_stops_both_with_the_reason(tmp_path):

@@ -160,9 +160,10 @@ def test_a_diverging_loss_stops_the_run_and_keeps_the_last_good_checkpoint(
     config = dataclasses.replace(
         config, learning_rate=1e30, lr_drops=(), optimizer="sgd", epochs=4
     )
-    with pytest.raises(RunError, match=r"not finite at step \d+; .*1e\+30") as error:
+    with pytest.raises(RunError, match=r"not finite at step \d+, .*1e\+30") as error:
         run(config, tmp_path, session)
-    step = int(str(error.value).split("at step ")[1].split(";")[0])
+    step = int(str(error.value).split("at step ")[1].split(",")[0])
+    assert "the first bad tensor is the " in str(error.value)
     saved = [int(path.name) for path in (tmp_path / "checkpoints").iterdir()]
     assert all(at <= step for at in saved)
     assert RunDirectory(tmp_path).result() is None

@@ -11,6 +11,7 @@ from mixup_jax.data.images.boxes import Crop, centre_crop
 from mixup_jax.errors import RunError, UsageError
 from mixup_jax.runs import Session, execution, load_predictor, run, runner
 from mixup_jax.runs.directory import RunDirectory
+from mixup_jax.runs.inspection import virtual_batch
 from mixup_jax.runs.interrupt import Interrupted
 from tests.data.pictures import folder
 
@@ -92,7 +93,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 def test_the_options_of_the_cut_reach_the_stream(config, session):
     def first_batch(**changes):
         parts = runner.build(dataclasses.replace(config, **changes), session)
-        return parts.virtual_batch(mixed=False).inputs
+        return virtual_batch(parts, mixed=False).inputs
 
     batch = first_batch()
     assert batch.shape == (16, 12, 12, 3)
