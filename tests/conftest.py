@@ -23,7 +23,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 @pytest.fixture(autouse=True, scope="module")
 def let_go_of_programs():
-    """Thousands of compiled programs fill memory, and the kernel's table of mappings."""
+    """Thousands of compiled programs fill memory and the table of mappings."""
     yield
     jax.clear_caches()
     gc.collect()
