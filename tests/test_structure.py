@@ -119,3 +119,9 @@ def test_every_public_function_says_what_it_takes_and_gives():
 def test_the_version_is_said_once():
     text = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{mixup_jax.__version__}"' in text
+
+
+def test_no_two_files_of_tests_have_one_name():
+    # pytest imports them by name, and refuses the second.
+    names = [path.name for path in ROOT.glob("tests/**/test_*.py")]
+    assert len(set(names)) == len(names)

@@ -2,7 +2,6 @@
 
 import io
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -149,15 +148,17 @@ def test_what_is_no_image_set_is_refused(photos, name, message, tmp_path):
         data.load(f"tfds:{name}", data_dir=str(tmp_path))
 
 
-def prepare(root, limit=None, **environment):
-    """Loads the set in another process; returns it ended."""
+def prepare(root, kilobytes="unlimited", **environment):
+    """Loads the set in another process, whose files stay small; returns it ended."""
+    command = [sys.executable, "-m", "tests.data.tiny_photos", str(root)]
+    # Python ignores the signal, and the write fails.
+    limited = f'ulimit -f {kilobytes}; exec "$@"'
     return subprocess.run(
-        [sys.executable, "-m", "tests.data.tiny_photos", str(root)],
+        ["bash", "-c", limited, "limited", *command],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        preexec_fn=limit,
     )
 
 
@@ -173,11 +174,7 @@ def test_a_preparation_that_is_killed_is_simply_repeated(tmp_path, photos):
 
 
 def test_when_the_disk_is_full_nothing_half_written_is_used_later(tmp_path, photos):
-    def no_file_over_10_000_bytes():
-        # Python ignores the signal, and the write fails.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-
-    full = prepare(tmp_path, no_file_over_10_000_bytes)
+    full = prepare(tmp_path, kilobytes=10)
     assert full.returncode == 1
     assert "usage: cannot prepare tiny_photos" in full.stderr, full.stderr[-2000:]
     assert not list(tmp_path.rglob("mixup_jax_*.npz"))
