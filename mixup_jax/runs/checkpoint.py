@@ -82,7 +82,9 @@ class CheckpointStore:
                 args = ocp.args.StandardRestore(abstract)
                 state: Any = self._manager.restore(step, args=args)
                 return state
-            except (ValueError, OSError, KeyError) as error:
+            except Exception as error:
+                if not _tells_of_damage(error):
+                    raise
                 reason = str(error).strip().split("\n")[0]
                 report(f"checkpoint of step {step} is damaged, using the one before")
                 report(f"  ({type(error).__name__}: {reason[:200]})")
@@ -108,6 +110,12 @@ class CheckpointStore:
     def close(self) -> None:
         """Waits for the disk and releases Orbax's threads."""
         self._manager.close()
+
+
+def _tells_of_damage(error: Exception) -> bool:
+    # Orbax wraps what TensorStore says in an Exception of no kind of its own.
+    kinds = (ValueError, OSError, KeyError)
+    return isinstance(error, kinds) or type(error) is Exception
 
 
 def read_variables(directory: Path, *, best: bool = False) -> PyTree:

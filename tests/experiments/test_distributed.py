@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from experiments import soak
 from tests.programs import finish, start, wait_for
 
 RUN = [
@@ -84,6 +85,23 @@ def test_one_killed_the_other_ends_and_one_process_continues(victim, alone, tmp_
     code, _, err = finish(start(*RUN, "--cpu_devices=2", f"--workdir={tmp_path}"))
     assert code == 0, err
     assert "continuing from step" in err
+    assert result_of(tmp_path)["params_sha256"] == alone["params_sha256"]
+
+
+def test_two_processes_name_a_damaged_checkpoint_and_take_the_one_before(
+    alone, tmp_path
+):
+    processes = start_two(*RUN, workdirs=[tmp_path, tmp_path])
+    wait_for(tmp_path / "checkpoints" / "44", processes[0])
+    for process in processes:
+        process.kill()
+        finish(process)
+    newest = max(int(p.name) for p in (tmp_path / "checkpoints").glob("[0-9]*[0-9]"))
+    soak._truncate(tmp_path / "checkpoints" / str(newest))
+    ended = list(map(finish, start_two(*RUN, workdirs=[tmp_path, tmp_path])))
+    for code, _, err in ended:
+        assert code == 0, err
+    assert f"checkpoint of step {newest} is damaged" in ended[0][2]
     assert result_of(tmp_path)["params_sha256"] == alone["params_sha256"]
 
 

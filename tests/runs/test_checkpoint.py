@@ -79,6 +79,19 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(
     assert len(lines) == 2
 
 
+def test_what_tells_of_no_damage_deletes_nothing(tmp_path, template, monkeypatch):
+    fill(tmp_path, [0.5, 0.4])
+    store = CheckpointStore(tmp_path)
+
+    def restore(step, args):
+        raise MemoryError
+
+    monkeypatch.setattr(store._manager, "restore", restore)
+    with pytest.raises(MemoryError):
+        store.restore(template, print)
+    assert kept(tmp_path) == [1, 2]
+
+
 @ORBAX
 def test_a_checkpoint_with_files_missing_falls_back_too(tmp_path, template):
     fill(tmp_path, [0.5, 0.4])
