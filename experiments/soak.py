@@ -46,14 +46,15 @@ class Outcome:
       fault: Its name.
       exits: Of the processes, negative for signals.
       before: Steps that the metrics had when it struck.
-      after: Step that the next start continued from.
+      after: Step that the next start continued from; None if it was broken before it
+        could say so.
       said: Last line of the main process.
     """
 
     fault: str
     exits: list[int]
     before: int
-    after: int = 0
+    after: int | None = None
     said: str = ""
 
 
@@ -249,11 +250,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for fault in FAULTS:
         of_it = [outcome for outcome in outcomes if outcome.fault == fault]
         if of_it:
-            lost = [max(0, each.before - each.after) for each in of_it]
+            known = [each for each in of_it if each.after is not None]
+            lost = [max(0, each.before - (each.after or 0)) for each in known]
             exits = sorted({tuple(sorted(each.exits)) for each in of_it})
             said = next((each.said for each in of_it if each.said), "")
             times = [fault, str(len(of_it)), " or ".join(map(str, exits))]
-            rows.append([*times, f"{max(lost)}", said])
+            rows.append([*times, f"{max(lost, default='?')}", said])
     head = ["fault", "times", "exit codes", "most steps done again", "what it said"]
     note = (
         f"{len(outcomes)} faults; steps are counted from the last line of the metrics, "
