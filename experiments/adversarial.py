@@ -114,7 +114,7 @@ def main(argv: Sequence[str]) -> None:
     if common.parse(values, __doc__ or "", argv):
         return
     workdir = common.workdir_of(values)
-    common.start(values)
+    common.start(values, alone=True)
     setting = _setting(values)
     given = [values.erm_a, values.erm_b, values.mixup]
     if any(given) and not all(given):

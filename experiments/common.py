@@ -83,8 +83,15 @@ def define_session_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("host_timeout", 300, text, **here)
 
 
-def start(values: flags.FlagValues) -> None:
-    """Chooses JAX's settings, joins the other processes, and says so."""
+def start(values: flags.FlagValues, *, alone: bool = False) -> None:
+    """Chooses JAX's settings, joins the other processes, and says so.
+
+    Args:
+      values: Of the command line.
+      alone: Whether this program is one process and refuses to be several.
+    """
+    if alone and values.distributed != "off":
+        raise UsageError("this program is one process: leave out --distributed")
     lines = [runtime.start(cpu_devices=values.cpu_devices)]
     lines.append(
         hosts.join(
@@ -123,8 +130,6 @@ def workdir_of(values: flags.FlagValues) -> str:
 
 def chosen_config(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> RunConfig:
     """Returns the run's config with --smoke and the overriding flags applied."""
-    if values.run is None:
-        raise UsageError(f"--run=NAME is missing. Known: {', '.join(runs)}")
     if values.run not in runs:
         raise unknown("run", values.run, runs)
     config = runs[values.run]
@@ -152,15 +157,6 @@ def _typed(field: dataclasses.Field, value):
         raise UsageError(
             f"{field.name} takes whole numbers separated by commas, got {value}"
         ) from error
-
-
-def run_experiment(
-    runs: Mapping[str, RunConfig], description: str, argv: Sequence[str]
-) -> None:
-    """Parses the command line and carries out the run that it names."""
-    values = define_run_flags(runs)
-    if not parse(values, description, argv):
-        carry_out(values, runs)
 
 
 def carry_out(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> None:

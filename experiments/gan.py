@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
         return
     config = chosen_config(values)
     workdir = common.workdir_of(values)
-    common.start(values)
+    common.start(values, alone=True)
     print(config.differs, file=sys.stderr)
     on_cpu = jax.default_backend() == "cpu"
     together = not on_cpu if values.together is None else values.together

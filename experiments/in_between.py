@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> None:
     given = {method: values[method].value for method in METHODS}
     if any(given.values()) and not all(given.values()):
         raise UsageError("name both --erm and --mixup, or neither")
-    common.start(values)
+    common.start(values, alone=True)
     single = values.scale == "paper" or any(given.values())
     seeds = values.seeds or (1 if single else 3)
     asked = {"scale": values.scale, "seeds": seeds, "pairs": values.pairs, **given}

@@ -9,6 +9,7 @@ data, and only the direction of an effect is compared.
 import dataclasses
 import fnmatch
 import importlib
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from absl import flags
 
 from experiments import common, tables
 from experiments.workspace import Workspace
-from mixup_jax import data
+from mixup_jax import data, hosts
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import RunConfig, Session, run
 from mixup_jax.runs.directory import Row
@@ -90,6 +91,8 @@ def main(reproduction: Reproduction, description: str, argv: Sequence[str]) -> N
     session = common.session_of(values)
     seeds = values.seeds or reproduction.seeds(values.scale)
     space = reproduce(reproduction, rows, seeds, values.scale, workdir, session)
+    if not hosts.is_main():
+        return
     print(tables.of_records(reproduction, space.records))
     print(f"\nFiles: {space.path} (records.csv has every number)")
     print(f"Next: python -m experiments.report --runs={space.path.parent}")
@@ -147,7 +150,7 @@ def reproduce(
                     for record in _records(reproduction, name, seed, result, scale)
                 ]
             )
-    if reproduction.draw is not None:
+    if reproduction.draw is not None and hosts.is_main():
         reproduction.draw(space)
     return space
 
@@ -187,7 +190,8 @@ def _together(
     title = f"{first} and {len(more)} more" if more else first
     title = f"{space.path.name}: {title}, {seeds} seeds in one program"
     configs = [with_seed(rows[name], seed) for name, seed in pairs]
-    yield pairs, run_together(configs, session, report=EpochLine(title))
+    line = EpochLine(title, out=None if hosts.is_main() else io.StringIO())
+    yield pairs, run_together(configs, session, report=line)
 
 
 def _one_by_one(

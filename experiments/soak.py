@@ -88,7 +88,7 @@ class Soak:
         self._logs = workdir / "logs"
         self._logs.mkdir(parents=True)
         self._arguments = [*_RUN, f"--epochs={epochs}", f"--lr_drops={epochs // 2}"]
-        self._draws = draws
+        self.draws = draws
 
     def run(self, faults: int) -> list[Outcome]:
         """Injects the faults in turn, shuffled, and lets the run finish."""
@@ -96,7 +96,7 @@ class Soak:
         names: list[str] = []
         while len(outcomes) < faults and not (self.broken / "result.json").exists():
             if not names:
-                names = self._draws.sample(list(FAULTS), len(FAULTS))
+                names = self.draws.sample(list(FAULTS), len(FAULTS))
             outcome = self._strike(names.pop())
             self._note_resumption(outcomes)
             outcomes.append(outcome)
@@ -106,8 +106,9 @@ class Soak:
         if any(codes):
             raise RunError(f"the last start ended with {codes}; see {self._logs}")
         self._note_resumption(outcomes)
-        for process in self._start(self._whole, processes=1):
-            process.wait(timeout=1800)
+        (process,) = self._start(self._whole, processes=1)
+        if code := process.wait(timeout=1800):
+            raise RunError(f"the untouched run ended with {code}; see {self._logs}")
         return outcomes
 
     def result(self) -> str:
@@ -124,7 +125,7 @@ class Soak:
         had = _steps(self.broken)
         if fault != "full disk":
             self._wait_for_more(had, processes)
-            time.sleep(self._draws.uniform(0, 2))
+            time.sleep(self.draws.uniform(0, 2))
         before = _steps(self.broken)
         FAULTS[fault](self, processes)
         exits = [process.wait(timeout=_PATIENCE) for process in processes]
@@ -183,7 +184,7 @@ class Soak:
 
     def kill(self, processes: list[subprocess.Popen], *, every: bool) -> None:
         """kill -9."""
-        for process in processes if every else [self._draws.choice(processes)]:
+        for process in processes if every else [self.draws.choice(processes)]:
             process.kill()
 
 
@@ -208,7 +209,7 @@ def _truncate(checkpoint: Path) -> None:
 
 def _stop_one(soak: Soak, processes: list[subprocess.Popen]) -> None:
     """A process that is there and does nothing; the other must not wait forever."""
-    silent, other = soak._draws.sample(processes, 2)
+    silent, other = soak.draws.sample(processes, 2)
     silent.send_signal(signal.SIGSTOP)
     other.wait(timeout=_PATIENCE)
     silent.kill()
@@ -217,7 +218,7 @@ def _stop_one(soak: Soak, processes: list[subprocess.Popen]) -> None:
 FAULTS: dict[str, Callable[[Soak, list[subprocess.Popen]], None]] = {
     "kill -9 of one": lambda soak, processes: soak.kill(processes, every=False),
     "kill -9 of both": lambda soak, processes: soak.kill(processes, every=True),
-    "SIGTERM to one": lambda soak, processes: soak._draws.choice(processes).terminate(),
+    "SIGTERM to one": lambda soak, processes: soak.draws.choice(processes).terminate(),
     "one hangs": _stop_one,
     "checkpoint cut off": _kill_all_and_damage(_truncate),
     "checkpoint deleted": _kill_all_and_damage(shutil.rmtree),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mixup_jax import hosts
 from mixup_jax.errors import RunError, UsageError
 from mixup_jax.runs.environment import environment
 from mixup_jax.runs.records import Record, read_records, write_records
@@ -19,7 +20,7 @@ _SHOWN = 8  # changes in a message
 
 
 class Workspace:
-    """The directory and the records in it.
+    """The directory and the records in it; of several processes the main one writes.
 
     Args:
       path: Made if it does not exist.
@@ -34,6 +35,10 @@ class Workspace:
     def __init__(self, path: str | os.PathLike, config: Mapping[str, Any]):
         self.path = Path(path).resolve()
         asked = json.loads(json.dumps(dict(config)))
+        found = hosts.on_main(lambda: self._open(asked))
+        self.records = [Record(*row) for row in found]
+
+    def _open(self, asked: dict[str, Any]) -> list[Record]:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = self.path / "config.json"
@@ -44,11 +49,12 @@ class Workspace:
                 self.write_json("config.json", asked)
                 self.write_json("environment.json", environment())
         except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"workdir {path} is a file; name a directory") from error
+            text = f"workdir {self.path} is a file; name a directory"
+            raise UsageError(text) from error
         except OSError as error:
-            raise RunError(f"cannot write the workdir {path}: {error}") from error
+            raise RunError(f"cannot write the workdir {self.path}: {error}") from error
         records = self.path / "records.csv"
-        self.records: list[Record] = read_records(records) if records.exists() else []
+        return read_records(records) if records.exists() else []
 
     def has(self, row: str, seeds: Iterable[int]) -> bool:
         """Whether a row is measured for all seeds."""
@@ -60,7 +66,9 @@ class Workspace:
         kept = [r for r in self.records if (r.row, r.seed) not in new]
         self.records = [*kept, *records]
         try:
-            write_records(self.path / "records.csv", self.records)
+            hosts.on_main(
+                lambda: write_records(self.path / "records.csv", self.records)
+            )
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error}") from error
 

@@ -4,10 +4,11 @@ The functions below are pure and work in any JAX training loop. Around them:
 
   vicinity     every way of making virtual examples
   models       the paper's networks
-  data         its data sets, in device memory
-  training     steps, optimizers, devices
-  evaluation   error rates
+  data         its data sets, in device memory or streamed
+  training     steps, optimizers, devices; populations of small networks, GANs
+  evaluation   measures of anybody's predict: inputs -> logits
   runs         a whole run: config, directory, checkpoints, result
+  hosts        several processes as one run
 """
 
 from mixup_jax.losses import soft_cross_entropy, two_target_cross_entropy

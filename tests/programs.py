@@ -7,6 +7,21 @@ import time
 
 from tests.blocks import ROOT
 
+# A run of experiments.cifar in seconds.
+TINY = [
+    "--run=c10_preact18_mixup",
+    "--dataset=mnist5k",
+    "--model=mlp",
+    "--width=16",
+    "--crop_pad=0",
+    "--noflip",
+    "--corruption=0.5",
+    "--lr_drops=20",
+    "--learning_rate=0.01",
+    "--batch_size=100",
+    "--train_examples=1050",
+]
+
 
 def environment():
     kept = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "NPROC")}

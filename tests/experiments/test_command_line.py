@@ -9,22 +9,9 @@ from functools import partial
 
 import pytest
 
-from experiments import cifar, common
-from tests.programs import finish, start, wait_for
+from experiments import cifar, common, reproduction
+from tests.programs import TINY, finish, start, wait_for
 
-TINY = [
-    "--run=c10_preact18_mixup",
-    "--dataset=mnist5k",
-    "--model=mlp",
-    "--width=16",
-    "--crop_pad=0",
-    "--noflip",
-    "--corruption=0.5",
-    "--lr_drops=20",
-    "--learning_rate=0.01",
-    "--batch_size=100",
-    "--train_examples=1050",
-]
 # Divides over the eight devices of the tests' own process.
 EVEN = [*TINY, "--batch_size=80", "--train_examples=1040"]
 
@@ -94,7 +81,7 @@ def test_eight_simulated_devices_run_from_the_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--run=NAME is missing"),
+        ([], "name one run with --run=NAME"),
         (["--run=c10_preact18_mixpu"], "Did you mean 'c10_preact18_mixup'"),
         (["--run=c10_preact18_erm"], "--workdir=DIR is missing"),
         (["--run=c10_preact18_erm", "--alhpa=1"], "alhpa"),
@@ -113,7 +100,7 @@ def test_a_mistake_gets_exit_code_2_and_one_message(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["cifar", *arguments])
     with pytest.raises(SystemExit) as stop:
-        common.main(partial(common.run_experiment, cifar.RUNS, cifar.__doc__))
+        common.main(partial(reproduction.main, cifar.REPRODUCTION, cifar.__doc__))
     assert stop.value.code == 2
     err = capsys.readouterr().err
     assert message in err

@@ -7,27 +7,15 @@ import socket
 
 import pytest
 
-from experiments import soak
-from tests.programs import finish, start, wait_for
+from experiments import gan, soak
+from mixup_jax.errors import UsageError
+from tests.programs import TINY, finish, start, wait_for
 
-RUN = [
-    "--run=c10_preact18_mixup",
-    "--dataset=mnist5k",
-    "--model=mlp",
-    "--width=16",
-    "--crop_pad=0",
-    "--noflip",
-    "--corruption=0.5",
-    "--lr_drops=20",
-    "--learning_rate=0.01",
-    "--batch_size=100",
-    "--train_examples=1050",
-    "--epochs=30",
-]
+RUN = [*TINY, "--epochs=30"]
 MODES = ("pmap", "shard_map")
 
 
-def start_two(*arguments, workdirs, more=((), ())):
+def start_two(*arguments, workdirs, more=((), ()), module="experiments.cifar"):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -41,6 +29,7 @@ def start_two(*arguments, workdirs, more=((), ())):
             "--processes=2",
             f"--process={process}",
             "--host_timeout=20",
+            module=module,
         )
         for process in range(2)
     ]
@@ -118,6 +107,38 @@ def test_told_to_stop_one_stops_both_and_two_continue(told, signum, alone, tmp_p
     for code, _, err in map(finish, start_two(*RUN, workdirs=[tmp_path, tmp_path])):
         assert code == 0, err
     assert result_of(tmp_path)["params_sha256"] == alone["params_sha256"]
+
+
+def test_images_that_each_host_streams_itself_train_as_those_of_one(tmp_path):
+    streamed = [*TINY, "--epochs=2", "--lr_drops=1", "--image_size=12"]
+    streamed += ["--shorter_side=14", "--crop_area=0.5", "--train_examples=200"]
+    one = start(*streamed, "--cpu_devices=2", f"--workdir={tmp_path / 'one'}")
+    code, _, err = finish(one)
+    assert code == 0, err
+    two = tmp_path / "two"
+    for code, _, err in map(finish, start_two(*streamed, workdirs=[two, two])):
+        assert code == 0, err
+    result = result_of(tmp_path / "one")
+    assert result_of(two)["params_sha256"] == result["params_sha256"]
+    row = json.loads((two / "metrics.jsonl").read_text().splitlines()[0])
+    assert len(row["input_wait_of_hosts"]) == 2
+
+
+def test_a_table_of_two_processes_is_written_by_one(tmp_path):
+    arguments = ["--scale=small", "--rows=erm_wd1e4", "--seeds=1", "--epochs=1"]
+    arguments += ["--lr_drops=", "--train_examples=400"]
+    workdirs = [tmp_path / "first", tmp_path / "second"]
+    processes = start_two(*arguments, workdirs=workdirs, module="experiments.ablation")
+    (code, out, err), (other, silent, other_err) = map(finish, processes)
+    assert (code, other) == (0, 0), err + other_err
+    assert "| erm_wd1e4" in out and "erm_wd1e4" not in silent
+    assert (workdirs[0] / "records.csv").exists() and not workdirs[1].exists()
+
+
+def test_programs_of_one_process_refuse_several(tmp_path):
+    with pytest.raises(UsageError, match="leave out --distributed"):
+        gan.main(["gan", f"--workdir={tmp_path / 'w'}", "--distributed=auto"])
+    assert not (tmp_path / "w").exists()
 
 
 def test_slurm_says_who_is_who(alone, tmp_path):

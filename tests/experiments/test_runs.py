@@ -10,7 +10,6 @@ from experiments import (
     speech_commands,
     toy,
 )
-from mixup_jax.errors import UsageError
 
 RUNS = {
     **cifar.RUNS,
@@ -102,11 +101,6 @@ def test_flags_win_over_smoke():
 def test_flags_of_two_experiments_do_not_collide():
     common.define_run_flags(cifar.RUNS)
     common.define_run_flags(toy.RUNS)
-
-
-def test_a_missing_run_lists_the_known_ones():
-    with pytest.raises(UsageError, match="c10_preact18_mixup"):
-        parsed()
 
 
 def test_the_papers_table_2_has_its_12_rows():
