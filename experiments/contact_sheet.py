@@ -56,7 +56,7 @@ def _pictures(parts: Parts, sides: dict[str, Batch]) -> matplotlib.figure.Figure
             axes, batch.inputs, batch.targets, strict=False
         ):
             _show(axis, parts, inputs)
-            axis.set_title(_label(target), fontsize="small")
+            axis.set_title(label_of(target), fontsize="small")
     return figure
 
 
@@ -72,11 +72,18 @@ def _show(axis, parts: Parts, inputs: np.ndarray) -> None:
     axis.imshow(np.clip(inputs * std + mean, 0, 1))
 
 
-def _label(target: np.ndarray) -> str:
-    """The classes in a target and their shares, the largest first."""
-    order = np.argsort(-target)[:2]
-    parts = [f"{target[k]:.2f} of {k}" for k in order if target[k] > 0.005]
-    return " + ".join(parts) if len(parts) > 1 else f"class {order[0]}"
+def label_of(target: np.ndarray, *, most: int = 2, least: float = 0.005) -> str:
+    """Returns the classes in a target and their shares, the largest first.
+
+    Args:
+      target: Shares of all classes, [K].
+      most: How many classes are named.
+      least: Share of one that is named.
+    """
+    order = np.argsort(-target)[:most]
+    if target[order[0]] > 0.995:
+        return f"class {order[0]}"
+    return " + ".join(f"{target[k]:.2f} of {k}" for k in order if target[k] > least)
 
 
 def _points(sides: dict[str, Batch]) -> matplotlib.figure.Figure:
@@ -103,7 +110,7 @@ def _rows(sides: dict[str, Batch]) -> matplotlib.figure.Figure:
             vmax=3,
             interpolation="nearest",
         )
-        labels = [_label(target) for target in batch.targets[:_SHOWN]]
+        labels = [label_of(target) for target in batch.targets[:_SHOWN]]
         axis.set_yticks(range(len(labels)), labels, fontsize="x-small")
         axis.set_title(f"{name}: a row for each example", fontsize="medium")
     axes[-1].set_xlabel("feature")
