@@ -1,6 +1,7 @@
 # make demo   ERM against mixup on real data, with pictures, in minutes
 # make test   everything that CI checks
 # make data   what the larger data sets need
+# make site   the documentation, into site/
 # Each sets up .venv by itself, once; needs only Python (3.11 or newer) and make.
 
 PYTHON ?= python3
@@ -22,13 +23,18 @@ else
 endif
 
 .PRECIOUS: .venv/%.stamp
-.PHONY: demo data test check format clean
+.PHONY: demo data site test check format clean
 
 demo: .venv/demo.stamp
 	$(BIN)/python -m experiments.demo --workdir=$(DEMO)
 
 # TensorFlow, which prepares Fashion-MNIST and CIFAR.
 data: .venv/data.stamp
+
+# From mkdocs.yml, docs/ and the docstrings.
+site: .venv/docs.stamp
+	$(BIN)/zensical build --clean --strict
+	@echo "Open site/index.html"
 
 test: $(TEST_STAMP) check
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=15
@@ -43,7 +49,7 @@ format: $(TEST_STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv runs build dist *.egg-info
+	rm -rf .venv runs site build dist *.egg-info
 
 .venv/bin/python:
 	$(VENV)
