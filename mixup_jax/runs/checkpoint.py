@@ -2,7 +2,10 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +59,19 @@ class CheckpointStore:
         Args:
           state: May be donated to the next step at once.
           error: Decides which is the best; infinity for an unfinished epoch.
+
+        Raises:
+          OSError: If the disk is full or cannot be written.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        self._manager.save(
-            step,
-            args=ocp.args.StandardSave(state),
-            metrics={"error": error},
-        )
+        with _disk_errors():
+            self._manager.save(
+                step,
+                args=ocp.args.StandardSave(state),
+                metrics={"error": error},
+            )
 
     def restore(
         self, template: TrainState, report: Callable[[str], None]
@@ -104,12 +111,37 @@ class CheckpointStore:
         return self._manager.restore(step, args=ocp.args.StandardRestore())
 
     def wait(self) -> None:
-        """Returns when everything is on the disk."""
-        self._manager.wait_until_finished()
+        """Returns when everything is on the disk; raises OSError if it cannot be."""
+        with _disk_errors():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits for the disk and releases Orbax's threads."""
-        self._manager.close()
+        """Waits for the disk and releases Orbax's threads; raises OSError as `save`.
+
+        While another error is on its way, that one goes on.
+        """
+        on_its_way = sys.exception()
+        try:
+            with _disk_errors():
+                self._manager.close()
+        except OSError:
+            if on_its_way is None:
+                raise
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Makes OSErrors of what TensorStore could not write: its own are ValueErrors."""
+    try:
+        yield
+    except ValueError as error:
+        number = re.search(r"\[os_error_code='(\d+)'\]", str(error))
+        if number is None:
+            raise
+        paths = re.findall(r'"(/[^"]+)"', str(error))
+        *_, reason = str(error).split("[os_error_code")[0].rsplit(": ", 1)
+        path = paths[-1] if paths else None
+        raise OSError(int(number[1]), reason.strip(), path) from error
 
 
 def _tells_of_damage(error: Exception) -> bool:

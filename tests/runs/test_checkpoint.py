@@ -1,4 +1,7 @@
+import errno
 import hashlib
+import resource
+from contextlib import contextmanager
 
 import jax
 import jax.numpy as jnp
@@ -102,6 +105,51 @@ def test_a_checkpoint_with_files_missing_falls_back_too(tmp_path, template):
     lines = []
     assert int(CheckpointStore(tmp_path).restore(template, lines.append).step) == 1
     assert "step 2 is damaged" in lines[0]
+
+
+@contextmanager
+def full_disk():
+    """No file can grow beyond 8 kB; Python ignores the signal."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def incompressible(step):
+    noise = {"kernel": jax.random.normal(jax.random.key(step), (64, 512))}
+    return state_at(step).replace(params=noise)
+
+
+@ORBAX
+@pytest.mark.parametrize("told_by", ["wait", "save", "close"])
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path, told_by):
+    fill(tmp_path, [0.5])
+    store = CheckpointStore(tmp_path)
+    states = [incompressible(step) for step in (2, 3)]
+    with full_disk():
+        with pytest.raises(OSError, match=r"File too large.*/2\.orbax") as error:
+            store.save(states[0], error=0.4)
+            if told_by == "save":
+                store.save(states[1], error=0.4)
+            getattr(store, "close" if told_by == "close" else "wait")()
+        assert error.value.errno == errno.EFBIG
+        store.close()
+    assert CheckpointStore(tmp_path).last_step() == 1
+
+
+@ORBAX
+def test_closing_after_an_error_leaves_that_error_be(tmp_path):
+    store = CheckpointStore(tmp_path)
+    state = incompressible(2)
+    with full_disk(), pytest.raises(KeyError, match="the first"):
+        try:
+            store.save(state, error=0.4)
+            raise KeyError("the first")
+        finally:
+            store.close()
 
 
 def test_a_half_written_checkpoint_is_not_seen(tmp_path, template):
