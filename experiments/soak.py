@@ -1,41 +1,31 @@
 r"""Breaks a run on purpose, again and again, and checks that nothing is lost.
 
-  python -m experiments.soak --workdir=runs/soak --faults=21
+  python -m experiments.soak --workdir=runs/soak --faults=20
+  python -m experiments.soak --workdir=runs/soak --only='full disk,kill -9 of one'
 
 A run of two processes on this machine is started, broken at a random moment and started
 again, as often as asked; then it is left to finish. It must end in bitwise the
-parameters of a run that nobody touched, and every fault in an exit that says what
-happened. Prints a table: faults, what became of them, steps that had to be done again.
+parameters of a run that nobody touched, and after every fault it must go on from the
+newest checkpoint that is whole. Prints a table: faults, what became of them, steps that
+had to be done again, bytes of checkpoints that could not be used.
 """
 
 import dataclasses
 import json
 import random
-import re
-import shutil
-import signal
-import socket
-import subprocess
+import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
 from experiments import common, markdown
-from mixup_jax.errors import RunError, UsageError
-
-_RUN = (
-    "--run=c10_preact18_mixup --dataset=mnist5k --model=mlp --width=16 --crop_pad=0 "
-    "--noflip --corruption=0.5 --learning_rate=0.01 --batch_size=100 "
-    "--train_examples=1050 --train_error_every=-1"
-).split()
-_STEPS = 11  # in an epoch: 1,050 examples in batches of 100
-_SILENCE = 10  # seconds until a silent process is given up
-_PATIENCE = 120  # seconds for anything else
-# Kilobytes: whole checkpoints are larger, lines of metrics smaller.
-_LARGEST_FILE = 8
+from experiments.soak_faults import FAULTS
+from experiments.soak_run import STEPS_PER_EPOCH, Run, newest
+from mixup_jax.errors import RunError, UsageError, unknown
+from mixup_jax.runs.environment import environment
 
 
 @dataclasses.dataclass
@@ -45,224 +35,187 @@ class Outcome:
     Attributes:
       fault: Its name.
       exits: Of the processes, negative for signals.
-      before: Steps that the metrics had when it struck.
-      after: Step that the next start continued from; None if it was broken before it
-        could say so.
+      reached: Last step that was taken before all ended; None if none was counted.
+      written: Bytes of every checkpoint on the disk by then, before it was damaged.
+      good: Step of the newest one that the fault left whole; 0 without any.
+      after: Step that the next start continued from; None if it could not.
       said: Last line of the main process.
     """
 
     fault: str
     exits: list[int]
-    before: int
+    reached: int | None
+    written: dict[str, int]
+    good: int
     after: int | None = None
     said: str = ""
+
+    @property
+    def survived(self) -> bool:
+        """Whether it went on from the newest whole checkpoint."""
+        return self.after is not None and self.after >= self.good
+
+    @property
+    def half_written(self) -> bool:
+        """Whether it struck while a checkpoint was being written."""
+        return not all(map(str.isdigit, self.written))
+
+    @property
+    def steps_lost(self) -> int:
+        """Steps that had to be done again."""
+        return (self.reached or 0) - (self.after or 0)
+
+    @property
+    def bytes_lost(self) -> int:
+        """Of checkpoints that the next start could not use."""
+        after = self.after or 0
+        lost = (n for n in self.written if not n.isdigit() or int(n) > after)
+        return sum(self.written[name] for name in lost)
 
 
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
     flags.DEFINE_string("workdir", None, "directory of its files, a new one", **here)
-    flags.DEFINE_integer("faults", 21, "how many", lower_bound=1, **here)
+    flags.DEFINE_integer("faults", 20, "how many", lower_bound=1, **here)
+    flags.DEFINE_list("only", None, "these kinds of fault; all", **here)
     flags.DEFINE_integer("epochs", 400, "of the run", lower_bound=2, **here)
     flags.DEFINE_integer("seed", 0, "of moments and victims", **here)
     if common.parse(values, __doc__ or "", argv):
         return
+    for name in values.only or []:
+        if name not in FAULTS:
+            raise unknown("fault", name, FAULTS)
     workdir = Path(common.workdir_of(values)).resolve()
     if workdir.exists() and any(workdir.iterdir()):
         raise UsageError(f"{workdir} is not empty; name a new directory")
+    begin = time.monotonic()
     soak = Soak(workdir, values.epochs, random.Random(values.seed))
-    outcomes = soak.run(values.faults)
-    text = table(outcomes)
-    (workdir / "soak.md").write_text(f"{text}\n")
-    print(text)
-    if soak.result() != soak.reference():
-        raise RunError("the run did not end in the parameters of the untouched one")
+    soak.run(values.faults, values.only or list(FAULTS))
+    minutes = (time.monotonic() - begin) / 60
+    _keep(workdir, soak.outcomes, argv[1:], minutes)
+    soak.check()
     print(f"\nBitwise the parameters of an untouched run. Files: {workdir}")
+
+
+def _keep(
+    workdir: Path, outcomes: list[Outcome], arguments: Sequence[str], minutes: float
+) -> None:
+    """Writes what became of the faults, for people and for programs; prints it."""
+    made = environment()
+    command = shlex.join(["python", "-m", "experiments.soak", *arguments])
+    versions = ", ".join(f"{name} {v}" for name, v in made["versions"].items())
+    text = f"{table(outcomes)}\n\n`{command}`, {minutes:.1f} minutes, {made['machine']}"
+    print(text)
+    (workdir / "soak.md").write_text(f"{text}; {versions}\n")
+    rows = [dataclasses.asdict(outcome) for outcome in outcomes]
+    (workdir / "soak.json").write_text(json.dumps(rows, indent=2) + "\n")
 
 
 class Soak:
     """The run that is broken, and an untouched one beside it."""
 
     def __init__(self, workdir: Path, epochs: int, draws: random.Random):
-        self.broken, self._whole = workdir / "broken", workdir / "whole"
-        self._logs = workdir / "logs"
-        self._logs.mkdir(parents=True)
-        self._arguments = [*_RUN, f"--epochs={epochs}", f"--lr_drops={epochs // 2}"]
+        logs = workdir / "logs"
+        logs.mkdir(parents=True)
         self.draws = draws
+        self.broken = Run(workdir / "broken", logs, epochs, draws)
+        self.whole = Run(workdir / "whole", logs, epochs, draws)
+        self.outcomes: list[Outcome] = []
 
-    def run(self, faults: int) -> list[Outcome]:
-        """Injects the faults in turn, shuffled, and lets the run finish."""
-        outcomes: list[Outcome] = []
-        names: list[str] = []
-        while len(outcomes) < faults and not (self.broken / "result.json").exists():
-            if not names:
-                names = self.draws.sample(list(FAULTS), len(FAULTS))
-            outcome = self._strike(names.pop())
-            self._note_resumption(outcomes)
-            outcomes.append(outcome)
-            print(f"[{len(outcomes)}/{faults}] {outcome.fault}", file=sys.stderr)
-        processes = self._start(self.broken, processes=2)
-        codes = [process.wait(timeout=1800) for process in processes]
-        if any(codes):
-            raise RunError(f"the last start ended with {codes}; see {self._logs}")
-        self._note_resumption(outcomes)
-        (process,) = self._start(self._whole, processes=1)
-        if code := process.wait(timeout=1800):
-            raise RunError(f"the untouched run ended with {code}; see {self._logs}")
-        return outcomes
+    def run(self, faults: int, names: Sequence[str]) -> None:
+        """Injects faults of the named kinds in turn, shuffled; lets the run finish."""
+        names, turn = self._possible(names), []
+        result = self.broken.workdir / "result.json"
+        while len(self.outcomes) < faults and not result.exists():
+            turn = turn or self.draws.sample(names, len(names))
+            self.strike(turn.pop())
+            done = f"[{len(self.outcomes)}/{faults}] {self.outcomes[-1].fault}"
+            print(done, file=sys.stderr)
+        for run, processes in ((self.broken, 2), (self.whole, 1)):
+            run.start(processes)
+            if any(codes := run.wait()):
+                raise RunError(f"the last start ended with {codes}; see {run.logs}")
+            if run is self.broken:
+                self.note_resumption()
 
-    def result(self) -> str:
-        """Hash of the broken run's parameters."""
-        return _hash(self.broken)
+    def _possible(self, names: Sequence[str]) -> list[str]:
+        possible = []
+        for name in names:
+            try:
+                FAULTS[name].prefix(self.broken)
+                possible.append(name)
+            except UsageError as error:
+                print(f"left out, {name}: {error}", file=sys.stderr)
+        if not possible:
+            raise UsageError("none of these faults can be injected on this machine")
+        return possible
 
-    def reference(self) -> str:
-        """Hash of the untouched run's."""
-        return _hash(self._whole)
-
-    def _strike(self, fault: str) -> Outcome:
-        limit = _LARGEST_FILE if fault == "full disk" else None
-        processes = self._start(self.broken, processes=2, largest_file=limit)
-        had = _steps(self.broken)
-        if fault != "full disk":
-            self._wait_for_more(had, processes)
+    def strike(self, name: str) -> None:
+        """Starts the run, breaks it, and keeps what became of it."""
+        fault, run = FAULTS[name], self.broken
+        had = run.measured()
+        run.start(2, fault.prefix(run))
+        run.wait_for_more(had)
+        self.note_resumption()
+        if not fault.at_once:
             time.sleep(self.draws.uniform(0, 2))
-        before = _steps(self.broken)
-        FAULTS[fault](self, processes)
-        exits = [process.wait(timeout=_PATIENCE) for process in processes]
-        lines = self._log(0).read_text().strip().splitlines()
-        said = next((line for line in reversed(lines) if _SAID.search(line)), "")
-        return Outcome(fault, exits, before, said=said[:100])
+        fault.strike(run)
+        exits, written = run.wait(), run.checkpoints()
+        broken = fault.damage(run)
+        whole = {each: size for each, size in written.items() if each not in broken}
+        good = int(newest(whole) or 0)
+        outcome = Outcome(name, exits, run.reached(), written, good)
+        outcome.said = run.said()[:100]
+        self.outcomes.append(outcome)
 
-    def _wait_for_more(self, had: int, processes: list[subprocess.Popen]) -> None:
-        end = time.monotonic() + _PATIENCE
-        while _steps(self.broken) <= had:
-            if time.monotonic() > end or any(p.poll() is not None for p in processes):
-                break
-            time.sleep(0.02)
-
-    def _start(
-        self, workdir: Path, *, processes: int, largest_file: int | None = None
-    ) -> list[subprocess.Popen]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-
-        command = [sys.executable, "-m", "experiments.cifar", *self._arguments]
-        if largest_file is not None:
-            # Python ignores the signal, and the write fails.
-            limited = f'ulimit -f {largest_file}; exec "$@"'
-            command = ["bash", "-c", limited, "limited", *command]
-        started = []
-        for process in range(processes):
-            several = [
-                "--distributed=manual",
-                f"--coordinator={address}",
-                f"--processes={processes}",
-                f"--process={process}",
-                f"--host_timeout={_SILENCE}",
-            ]
-            alone = ["--cpu_devices=2"]
-            options = several if processes > 1 else alone
-            with self._log(process).open("w") as log:
-                started.append(
-                    subprocess.Popen(
-                        [*command, f"--workdir={workdir}", *options],
-                        stdout=log,
-                        stderr=log,
-                    )
-                )
-        return started
-
-    def _log(self, process: int) -> Path:
-        return self._logs / f"process{process}.txt"
-
-    def _note_resumption(self, outcomes: list[Outcome]) -> None:
+    def note_resumption(self) -> None:
         """Reads from the newest start where it took up what the fault before left."""
-        found = re.search(r"continuing from step (\d+)", self._log(0).read_text())
-        if outcomes and found:
-            outcomes[-1].after = int(found[1])
+        if self.outcomes:
+            self.outcomes[-1].after = self.broken.taken_up()
 
-    def kill(self, processes: list[subprocess.Popen], *, every: bool) -> None:
-        """kill -9."""
-        for process in processes if every else [self.draws.choice(processes)]:
-            process.kill()
-
-
-def _kill_all_and_damage(damage: Callable[[Path], None]):
-    def strike(soak: Soak, processes: list[subprocess.Popen]) -> None:
-        soak.kill(processes, every=True)
-        for process in processes:
-            process.wait()
-        steps = [int(p.name) for p in _checkpoints(soak.broken)]
-        if steps:
-            damage(soak.broken / "checkpoints" / str(max(steps)))
-
-    return strike
-
-
-def _truncate(checkpoint: Path) -> None:
-    files = [path for path in checkpoint.rglob("*") if path.is_file()]
-    largest = max(files, key=lambda path: path.stat().st_size)
-    with largest.open("r+b") as file:
-        file.truncate(largest.stat().st_size // 2)
-
-
-def _stop_one(soak: Soak, processes: list[subprocess.Popen]) -> None:
-    """A process that is there and does nothing; the other must not wait forever."""
-    silent, other = soak.draws.sample(processes, 2)
-    silent.send_signal(signal.SIGSTOP)
-    other.wait(timeout=_PATIENCE)
-    silent.kill()
-
-
-FAULTS: dict[str, Callable[[Soak, list[subprocess.Popen]], None]] = {
-    "kill -9 of one": lambda soak, processes: soak.kill(processes, every=False),
-    "kill -9 of both": lambda soak, processes: soak.kill(processes, every=True),
-    "SIGTERM to one": lambda soak, processes: soak.draws.choice(processes).terminate(),
-    "one hangs": _stop_one,
-    "checkpoint cut off": _kill_all_and_damage(_truncate),
-    "checkpoint deleted": _kill_all_and_damage(shutil.rmtree),
-    "full disk": lambda soak, processes: None,
-}
-_SAID = re.compile(r"saved at step|failed:|error:|Terminating|continues")
-
-
-def _checkpoints(workdir: Path) -> list[Path]:
-    found = (workdir / "checkpoints").glob("*")
-    return [path for path in found if path.name.isdigit()]
-
-
-def _steps(workdir: Path) -> int:
-    """Steps of the last whole line of the metrics."""
-    try:
-        lines = (workdir / "metrics.jsonl").read_text().split("\n")[:-1]
-    except FileNotFoundError:
-        return 0
-    return json.loads(lines[-1])["step"] if lines else 0
-
-
-def _hash(workdir: Path) -> str:
-    return json.loads((workdir / "result.json").read_text())["params_sha256"]
+    def check(self) -> None:
+        """Raises RunError if anything was lost."""
+        for outcome in self.outcomes:
+            if not outcome.survived:
+                raise RunError(f"a checkpoint that was whole was not used: {outcome}")
+        if self.broken.params_sha256() != self.whole.params_sha256():
+            raise RunError("the run did not end in the untouched one's parameters")
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Returns what became of every kind of fault."""
+    """Returns what became of every kind of fault, and of all."""
     rows = []
     for fault in FAULTS:
-        of_it = [outcome for outcome in outcomes if outcome.fault == fault]
-        if of_it:
-            known = [each for each in of_it if each.after is not None]
-            lost = [max(0, each.before - (each.after or 0)) for each in known]
+        if of_it := [outcome for outcome in outcomes if outcome.fault == fault]:
             exits = sorted({tuple(sorted(each.exits)) for each in of_it})
             said = next((each.said for each in of_it if each.said), "")
-            times = [fault, str(len(of_it)), " or ".join(map(str, exits))]
-            rows.append([*times, f"{max(lost, default='?')}", said])
-    head = ["fault", "times", "exit codes", "most steps done again", "what it said"]
+            rows.append([fault, *_counts(of_it), " or ".join(map(str, exits)), said])
+    rows.append(["all", *_counts(outcomes), "", ""])
+    head = ["fault", "injected", "survived", "steps lost, each", "bytes lost, each"]
+    head += ["exit codes", "what the main process said"]
+    saving = [each for each in outcomes if "save" in each.fault]
+    hit = sum(each.half_written for each in saving)
     note = (
-        f"{len(outcomes)} faults; steps are counted from the last line of the metrics, "
-        f"of {_STEPS} in an epoch. A kill in the middle of an epoch loses that epoch."
+        "Steps lost were taken and had to be taken again, of "
+        f"{STEPS_PER_EPOCH} between two checkpoints; bytes lost are of checkpoints "
+        f"that could not be used. {hit} of {len(saving)} kills during a save left a "
+        "checkpoint half written."
     )
     return f"{markdown.table(head, rows)}\n\n{note}"
+
+
+def _counts(outcomes: Sequence[Outcome]) -> list[str]:
+    steps = [each.steps_lost for each in outcomes]
+    lost = [each.bytes_lost for each in outcomes]
+    several = len({each.fault for each in outcomes}) > 1
+    join = (lambda values: f"{sum(values):,} in all") if several else _listed
+    survived = sum(each.survived for each in outcomes)
+    return [str(len(outcomes)), str(survived), join(steps), join(lost)]
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(f"{value}" for value in values)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,38 @@
 """Two real processes as one run, on this machine: results, faults, resuming."""
 
 import json
+import os
 import random
 import signal
-import socket
 
+import jax
+import numpy as np
 import pytest
 
-from experiments import gan, soak
+from experiments import cifar, common, gan, soak_faults, soak_run
 from mixup_jax.errors import UsageError
+from mixup_jax.runs import Session, execution, run
+from mixup_jax.runs.checkpoint import read_variables
+from mixup_jax.runs.interrupt import Interrupted
 from tests.programs import TINY, finish, start, wait_for
 
 RUN = [*TINY, "--epochs=30"]
+# Divides over eight devices; 13 steps.
+WIDE = [*TINY, "--batch_size=80", "--train_examples=1040", "--epochs=1", "--lr_drops="]
 MODES = ("pmap", "shard_map")
+# One unit in the last place of the largest parameters, which lie between 1/8 and 1/4.
+ULP = float(np.spacing(np.float32(0.2)))
 
 
 def start_two(*arguments, workdirs, more=((), ()), module="experiments.cifar"):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    address = soak_run.free_address()
     return [
         start(
             *arguments,
             *more[process],
             f"--workdir={workdirs[process]}",
             "--distributed=manual",
-            f"--coordinator=127.0.0.1:{port}",
+            f"--coordinator={address}",
             "--processes=2",
             f"--process={process}",
             "--host_timeout=20",
@@ -63,6 +70,67 @@ def test_two_processes_end_in_bitwise_the_parameters_of_one(mode, alone, tmp_pat
     assert result["environment"]["device"].startswith("2 x cpu")
 
 
+def run_on(devices, workdir, patch, *more, mode="pmap", stop=None):
+    """The run WIDE in this process on some of its devices; stopped after a step."""
+    values = common.define_run_flags(cifar.RUNS)
+    values(["cifar", *WIDE, *more])
+    config = common.chosen_config(values, cifar.RUNS)
+
+    def step_then_signal(self, step, *_):
+        if step == stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    some = jax.devices()[:devices]
+    with patch.context() as here:
+        here.setattr(jax, "devices", lambda *backend: some)
+        here.setattr(execution.Progress, "step", step_then_signal)
+        return run(config, workdir, Session(parallel=mode, report=print))
+
+
+def largest_difference(first, second):
+    """Of the parameters that two runs ended with."""
+    kept = [read_variables(path / "checkpoints")["params"] for path in (first, second)]
+    apart = jax.tree.map(lambda a, b: np.abs(np.subtract(a, b)).max(), *kept)
+    return float(max(jax.tree.leaves(apart)))
+
+
+@pytest.fixture(scope="module")
+def on_eight_and_one(tmp_path_factory):
+    """Where one process has run WIDE with eight devices, and with one."""
+    workdirs = [tmp_path_factory.mktemp(name) for name in ("eight", "one")]
+    with pytest.MonkeyPatch.context() as patch:
+        for devices, workdir in zip((8, 1), workdirs, strict=True):
+            run_on(devices, workdir, patch)
+    return workdirs
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_hosts_of_four_devices_are_one_of_eight(mode, on_eight_and_one, tmp_path):
+    eight, one = on_eight_and_one
+    arguments = [*WIDE, "--cpu_devices=4", f"--parallel={mode}"]
+    for code, _, err in map(finish, start_two(*arguments, workdirs=[tmp_path] * 2)):
+        assert code == 0, err
+    assert result_of(tmp_path)["environment"]["device"].startswith("8 x cpu")
+    # Not bitwise: eight devices add eight shares of a gradient in one row, two hosts
+    # add two sums of four. That moves single last digits.
+    assert largest_difference(tmp_path, eight) <= 4 * ULP
+    assert largest_difference(tmp_path, one) <= 4 * ULP
+    for name in ("test_error_last", "train_error_corrupted"):
+        assert result_of(tmp_path)[name] == result_of(eight)[name]
+
+
+def test_a_run_goes_on_from_eight_devices_on_one_and_on_four(
+    on_eight_and_one, tmp_path, monkeypatch, capsys
+):
+    for devices, mode, stop in ((8, "pmap", 4), (1, "shard_map", 9)):
+        with pytest.raises(Interrupted, match=f"saved at step {stop}"):
+            run_on(devices, tmp_path, monkeypatch, mode=mode, stop=stop)
+    run_on(4, tmp_path, monkeypatch)
+    out = capsys.readouterr().out
+    assert "continuing from step 4" in out and "continuing from step 9" in out
+    assert largest_difference(tmp_path, on_eight_and_one[0]) <= 4 * ULP
+
+
 @pytest.mark.parametrize("victim", [0, 1])
 def test_one_killed_the_other_ends_and_one_process_continues(victim, alone, tmp_path):
     processes = start_two(*RUN, workdirs=[tmp_path, tmp_path])
@@ -86,7 +154,7 @@ def test_two_processes_name_a_damaged_checkpoint_and_take_the_one_before(
         process.kill()
         finish(process)
     newest = max(int(p.name) for p in (tmp_path / "checkpoints").glob("[0-9]*[0-9]"))
-    soak._truncate(tmp_path / "checkpoints" / str(newest))
+    soak_faults.truncate(tmp_path / "checkpoints" / str(newest))
     ended = list(map(finish, start_two(*RUN, workdirs=[tmp_path, tmp_path])))
     for code, _, err in ended:
         assert code == 0, err

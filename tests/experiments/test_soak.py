@@ -1,82 +1,129 @@
-"""The parts of the soak; the whole takes minutes and is a command (docs/pods.md)."""
+"""The soak: its parts, and the faults that have no test of their own, for real."""
 
 import json
+import os
 import random
+import shutil
+import subprocess
 
 import pytest
 
 from experiments import soak
-from experiments.soak import FAULTS, Outcome, Soak
-from mixup_jax.errors import UsageError
-
-
-class Process:
-    def __init__(self):
-        self.killed = False
-
-    def kill(self):
-        self.killed = True
-
-    def wait(self):
-        assert self.killed
+from experiments.soak import Outcome, Soak
+from experiments.soak_faults import FAULTS
+from mixup_jax.errors import RunError, UsageError
 
 
 @pytest.fixture
 def run(tmp_path):
-    """A run of two checkpoints, of which the second is damaged by the faults."""
-    made = Soak(tmp_path, 10, random.Random(0))
-    for step in (11, 22):
-        folder = made.broken / "checkpoints" / str(step) / "state"
+    """A run of two checkpoints and one that was being written."""
+    made = Soak(tmp_path, 10, random.Random(0)).broken
+    for name in ("11", "22", "33.orbax-checkpoint-tmp"):
+        folder = made.folder / name / "state"
         folder.mkdir(parents=True)
         (folder / "large").write_bytes(bytes(1000))
         (folder / "small").write_bytes(bytes(10))
-    (made.broken / "checkpoints" / "33.orbax-checkpoint-tmp").mkdir()
     return made
 
 
 def test_the_newest_checkpoint_is_cut_in_half_or_deleted(run):
-    processes = [Process(), Process()]
-    FAULTS["checkpoint cut off"](run, processes)
-    newest = run.broken / "checkpoints" / "22"
-    assert all(process.killed for process in processes)
-    assert (newest / "state" / "large").stat().st_size == 500
-    assert (newest / "state" / "small").stat().st_size == 10
-    FAULTS["checkpoint deleted"](run, processes)
-    assert not newest.exists()
-    assert (run.broken / "checkpoints" / "11" / "state" / "large").exists()
+    assert FAULTS["newest checkpoint cut in half"].damage(run) == {"22"}
+    sizes = {"11": 1010, "22": 510, "33.orbax-checkpoint-tmp": 1010}
+    assert run.checkpoints() == sizes
+    assert FAULTS["newest checkpoint deleted"].damage(run) == {"22"}
+    assert run.checkpoints() == {n: sizes[n] for n in sizes if n != "22"}
+
+
+def test_times_of_files_move_by_a_day(run):
+    before = {path: path.stat().st_mtime for path in run.folder.rglob("*")}
+    FAULTS["clock jumps by a day"].damage(run)
+    moved = {round(path.stat().st_mtime - before[path]) for path in before}
+    assert moved == {-86400, 86400}
+
+
+def test_nobody_can_write_below_a_read_only_directory(run):
+    fault = FAULTS["read-only directory"]
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("for the administrator it needs setpriv (util-linux)")
+    (run.workdir / "metrics.jsonl").write_text("")
+    fault.strike(run)
+    command = ["sh", "-c", f"echo x >> {run.workdir}/metrics.jsonl"]
+    run.processes = [quietly([*fault.prefix(run), *command])]
+    assert run.wait() != [0]
+    run.processes = [quietly([*fault.prefix(run), "mkdir", f"{run.folder}/44"])]
+    assert run.wait() != [0]
+    fault.damage(run)
+    run.processes = [quietly([*fault.prefix(run), *command])]
+    assert run.wait() == [0]
+
+
+def quietly(command):
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
 def test_steps_are_those_of_the_last_whole_line(run):
-    assert soak._steps(run.broken) == 0
+    assert run.measured() == 0
     lines = [json.dumps({"step": step}) for step in (11, 22)]
-    (run.broken / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 3')
-    assert soak._steps(run.broken) == 22
+    (run.workdir / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 3')
+    assert run.measured() == 22
 
 
-def test_where_the_next_start_took_it_up_is_read_from_what_it_said(run):
-    outcomes = [Outcome("kill -9 of one", [-9, 1], 22)]
-    run._log(0).write_text("process 0 of 2\ncontinuing from step 11\n")
-    run._note_resumption(outcomes)
-    assert outcomes[0].after == 11
+def outcome(**changes):
+    """After 40 steps; 33 was being written, 22 was whole."""
+    written = {"11": 1000, "22": 1000, "33.orbax-checkpoint-tmp": 300}
+    fields = {"exits": [-9, -9], "reached": 40, "written": written, "good": 22}
+    return Outcome(**{"fault": "kill -9 of both", **fields, **changes})
 
 
-def test_the_table_has_the_most_that_was_lost_and_every_exit():
+def test_what_was_lost_follows_from_where_it_was_taken_up():
+    kept = outcome(after=22)
+    assert (kept.survived, kept.steps_lost, kept.bytes_lost) == (True, 18, 300)
+    assert kept.half_written
+    damaged = outcome(after=11, good=11)
+    assert damaged.survived and damaged.steps_lost == 29
+    assert damaged.bytes_lost == 1300
+    assert not outcome(after=11).survived and not outcome().survived
+
+
+def test_a_checkpoint_that_was_whole_and_not_used_is_a_failure(tmp_path):
+    made = Soak(tmp_path, 10, random.Random(0))
+    made.outcomes = [outcome(after=11)]
+    with pytest.raises(RunError, match="whole was not used"):
+        made.check()
+
+
+def test_the_table_has_every_loss_and_every_exit():
     outcomes = [
-        Outcome("kill -9 of one", [1, -9], 44, 33, "Terminating process"),
-        Outcome("SIGTERM to one", [143, 143], 44, 50, "saved at step 50"),
-        Outcome("kill -9 of one", [-9, -6], 66, 66),
-        Outcome("one hangs", [-9, -6], 700),  # the next start could not say
+        outcome(after=22, exits=[1, -9], said="Terminating process"),
+        outcome(after=22, reached=22, written={"22": 10}),
+        outcome(after=None, fault="full disk"),
     ]
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in soak.table(outcomes).splitlines()
         if line.startswith("| ")
     ]
+    exits = "(-9, -9) or (-9, 1)"
     assert rows[-3:] == [
-        ["kill -9 of one", "2", "(-9, -6) or (-9, 1)", "11", "Terminating process"],
-        ["SIGTERM to one", "1", "(143, 143)", "0", "saved at step 50"],
-        ["one hangs", "1", "(-9, -6)", "?", ""],
+        ["kill -9 of both", "2", "2", "18, 0", "300, 0", exits, "Terminating process"],
+        ["full disk", "1", "0", "40", "2300", "(-9, -9)", ""],
+        ["all", "3", "2", "58 in all", "2,600 in all", "", ""],
     ]
+
+
+def test_faults_that_leave_the_run_what_it_was(tmp_path, capfd):
+    # Both end in what no other test does to a run: an error in the midst of a save,
+    # and a directory that turns read-only.
+    only = "--only=kill -9 of both during a save,read-only directory"
+    workdir = tmp_path / "soak"
+    arguments = [f"--workdir={workdir}", "--faults=2", "--epochs=60", only]
+    soak.main(["soak", *arguments])
+    assert "Bitwise the parameters" in capfd.readouterr().out
+    said = {
+        x["fault"]: x["said"] for x in json.loads((workdir / "soak.json").read_text())
+    }
+    if "read-only directory" in said:
+        assert "failed: cannot write" in said["read-only directory"]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +132,7 @@ def test_the_table_has_the_most_that_was_lost_and_every_exit():
         ([], "--workdir=DIR is missing"),
         (["--workdir={}"], "is not empty; name a new directory"),
         (["--workdir={}/new", "--faults=0"], "faults"),
+        (["--workdir={}/new", "--only=full disc"], "Did you mean 'full disk'"),
     ],
 )
 def test_wrong_usage_is_refused(arguments, message, tmp_path):
