@@ -14,7 +14,7 @@ from experiments.contact_sheet import label_of
 from mixup_jax.types import Batch
 
 _DPI = 110
-_SHOWN = 5
+_SHOWN = 4
 _COLOURS = 128  # of a file
 _NAMES = {"erm": "ERM", "mixup": "mixup, alpha 1"}
 
@@ -29,7 +29,7 @@ def vicinity(points: Sequence[Batch], digits: Any, path: Path) -> None:
     """
     widths = [1] * bool(points) + [2] * (digits is not None)
     figure = matplotlib.figure.Figure(
-        figsize=(2.67 * sum(widths), 2.9), dpi=_DPI, layout="constrained"
+        figsize=(2.3 * sum(widths), 3.0), dpi=_DPI, layout="constrained"
     )
     parts: Any = figure.subfigures(1, len(widths), width_ratios=widths, squeeze=False)
     if points:
@@ -62,7 +62,7 @@ def _label(target: Any) -> str:
 
 def _image(axis: Any, image: np.ndarray, title: str) -> None:
     axis.imshow(np.asarray(image)[..., 0], cmap="gray_r", vmin=0, vmax=1)
-    axis.set_title(title, fontsize=8)
+    axis.set_title(title, fontsize=10)
     axis.axis("off")
 
 

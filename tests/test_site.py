@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 import mixup_jax
+from experiments import fields
 from mixup_jax import data, runs, testing
 from tests.blocks import ROOT
 
@@ -78,6 +79,12 @@ def test_the_reference_has_every_public_name_once():
     for path in shown:
         where, name = path.rsplit(".", 1)
         assert getattr(importlib.import_module(where), name).__doc__
+
+
+def test_the_page_of_flags_is_the_one_that_the_program_prints():
+    page = (ROOT / "docs" / "reference" / "flags.md").read_text()
+    again = "python -m experiments.fields > docs/reference/flags.md"
+    assert page == f"{fields.page()}\n", again
 
 
 class Html(html.parser.HTMLParser):
