@@ -35,11 +35,9 @@ def commands(page):
     """The experiments that a page starts: module and flags, as a shell would."""
     lines = page.read_text().replace("\\\n", " ").splitlines()
     for line in lines:
-        if line.startswith("    ") and "-m experiments." in line:
-            text = line.partition("-m experiments.")[2]
-            # One is the end of a quoted command for other machines.
-            text = text.rstrip('"') if text.count('"') % 2 else text
-            name, *flags = shlex.split(text, comments=True)
+        found = re.match(r" {4,}(?:\.venv/bin/)?python -m experiments\.(.*)", line)
+        if found:
+            name, *flags = shlex.split(found[1], comments=True)
             ends = [i for i, flag in enumerate(flags) if flag[0] in ">|&"]
             yield name, flags[: ends[0]] if ends else flags
 
@@ -79,7 +77,8 @@ def test_the_first_run_gives_a_predictor(tmp_path, monkeypatch):
     small = RunConfig(
         **{"dataset": "mnist5k", "model": "mlp", "crop_pad": 0, "flip": False},
         **{"epochs": 3, "batch_size": 80, "optimizer": "adam", "learning_rate": 3e-3},
-        **{"lr_drops": (), "train_examples": 800, "test_examples": 80},
+        **{"lr_drops": (), "train_examples": 800, "test_examples": 80, "width": 64},
+        train_error_every=-1,
     )
     run(small, "runs/first", QUIET)
     assert 0 < names_after("start.md")["error"] < 0.5
