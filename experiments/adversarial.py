@@ -101,16 +101,27 @@ SETTINGS = {
     "small": Setting(12.0, 500, 40, 2, 500, 500),
 }
 
+_HELP = {
+    "epsilon": "greatest change of a pixel, of 255",
+    "examples": "of the test set that are attacked",
+    "steps": "of PGD and APGD",
+    "restarts": "of PGD",
+    "queries": "of Square, for each example",
+    "chunk": "examples that are attacked together; fewer need less memory",
+}
+
 
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
     common.define_table_flags(values)
     for name in ("erm_a", "erm_b", "mixup"):
-        flags.DEFINE_string(name, None, "directory of a finished run", **here)
+        text = "directory of a finished run, instead of training one"
+        flags.DEFINE_string(name, None, text, **here)
     for field, kind in Setting.__annotations__.items():
         define = flags.DEFINE_float if kind is float else flags.DEFINE_integer
-        define(field, None, "overrides the scale's", **here)
+        values_by_scale = (f"{getattr(SETTINGS[s], field):g}" for s in common.SCALES)
+        define(field, None, f"{_HELP[field]} [{' or '.join(values_by_scale)}]", **here)
     if common.parse(values, __doc__ or "", argv):
         return
     workdir = common.workdir_of(values)
@@ -131,7 +142,7 @@ def main(argv: Sequence[str]) -> None:
             loaded = [load_trained(path, session=session) for path in networks]
             space.add(list(_records(loaded, setting, seed, values.scale, session)))
     print(tables.of_records(DESCRIPTION, space.records))
-    print(f"\nFiles: {space.path} (records.csv has every number)")
+    common.next_report(space.path)
 
 
 def _setting(values: flags.FlagValues) -> Setting:

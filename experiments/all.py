@@ -25,11 +25,14 @@ _MISSING = 2  # exit code of wrong usage, which a missing data set is too
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    text = "a directory for each goes in here"
+    text = "directory that gets one for each table and figure; go on there"
     flags.DEFINE_string("workdir", "runs/all", text, **here)
-    flags.DEFINE_list("only", list(catalogue.MODULES), "these, not all", **here)
-    flags.DEFINE_string("data_dir", None, "of prepared tensorflow-datasets", **here)
-    flags.DEFINE_string("manual_dir", None, "of archives you downloaded", **here)
+    text = f"these tables and figures: {', '.join(catalogue.MODULES)} [all]"
+    flags.DEFINE_list("only", list(catalogue.MODULES), text, **here)
+    text = "folder of prepared data sets [tensorflow-datasets' own]"
+    flags.DEFINE_string("data_dir", None, text, **here)
+    text = "folder of archives that you downloaded yourself"
+    flags.DEFINE_string("manual_dir", None, text, **here)
     common.define_scale(values, "small")
     if common.parse(values, __doc__ or "", argv):
         return

@@ -1,6 +1,8 @@
-"""All tables and figures of the paper, in its order."""
+"""All tables and figures of the paper, in its order, and the other programs."""
 
+import ast
 import importlib
+from pathlib import Path
 from types import ModuleType
 
 from experiments.tables import Description
@@ -29,3 +31,18 @@ def description(name: str) -> Description:
     """Returns what is compared in a table or figure."""
     found = module(name)
     return getattr(found, "REPRODUCTION", None) or found.DESCRIPTION
+
+
+def programs() -> dict[str, str]:
+    """Returns every program with the first line of its text, the paper's first."""
+    others = [
+        path.stem
+        for path in sorted(Path(__file__).parent.glob("[!_]*.py"))
+        if path.stem not in MODULES and "\nif __name__ ==" in path.read_text()
+    ]
+    return {name: _first_line(name) for name in [*MODULES, *others]}
+
+
+def _first_line(name: str) -> str:
+    text = Path(__file__).with_name(f"{name}.py").read_text()
+    return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]

@@ -26,9 +26,9 @@ _WORDS = {"holds": "yes", "differs": "differs", "fails": "**no**"}
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    flags.DEFINE_list("only", None, "names of the systems; default: all", **here)
+    flags.DEFINE_list("only", None, "names of the systems [all]", **here)
     flags.DEFINE_integer("draws", 1000, "calls for each statistical check", **here)
-    flags.DEFINE_bool("list", False, "print the names, stop", **here)
+    flags.DEFINE_bool("list", False, "print their names, stop", **here)
     if common.parse(values, __doc__, argv):
         return
     if values.list:

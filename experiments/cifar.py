@@ -91,7 +91,7 @@ def draw(space: Workspace) -> None:
             panels,
             space.path / "figure3b.png",
             title="Figure 3b: test error over the epochs",
-            note=f"{space.records[0].data}; shaded from best to worst seed",
+            note=f"{space.records[0].data}; mean of seeds and its 95 % interval",
             # Four times the last error shows how it got there.
             top=min(
                 100,

@@ -1,10 +1,10 @@
 """What every experiment's command line shares: flags, run, exit code.
 
-Exit codes: 0 done (or already done), 1 the run failed, 2 wrong usage, 128 + n stopped
-by signal n with everything saved.
+What the exit codes mean is in `help_page.EXIT_CODES`.
 """
 
 import dataclasses
+import importlib
 import json
 import signal
 import sys
@@ -14,8 +14,9 @@ from typing import Any, get_origin
 
 from absl import flags
 
+from experiments import help_page, streams
 from mixup_jax import hosts, runtime
-from mixup_jax.errors import RunError, UsageError, unknown
+from mixup_jax.errors import RunError, UsageError, did_you_mean, unknown
 from mixup_jax.runs import RunConfig, Session, run
 from mixup_jax.runs.interrupt import Interrupted
 
@@ -42,43 +43,68 @@ _SMOKE: dict[str, Any] = {
     "neighbours": 8,
 }
 
+# Of --help: a flag's section.
+_WHAT = "What to run"
+_HOW = "How and where; none of it changes a result"
+_HOSTS = "Several hosts as one run"
+_FIELDS = "A run's own settings"
+
 
 def define_run_flags(runs: Mapping[str, RunConfig]) -> flags.FlagValues:
     """Returns flags for choosing a run, overriding its fields and carrying it out.
 
     They live in their own FlagValues: two experiments in one process, or a notebook
-    cell run twice, do not collide.
+    cell run twice, do not collide. Without runs, all but those for choosing.
     """
     values = flags.FlagValues()
-    here = {"flag_values": values}
-    flags.DEFINE_string("run", None, f"one of: {', '.join(runs)}", **here)
-    flags.DEFINE_string("workdir", None, "directory of the run's files", **here)
-    flags.DEFINE_bool("list", False, "print the runs with their configs, stop", **here)
-    flags.DEFINE_bool("smoke", False, "try everything out in seconds", **here)
+    here: dict[str, Any] = {"flag_values": values, "module_name": _WHAT}
+    if runs:
+        text = f"one run: {', '.join(runs)} (--list shows what they are)"
+        flags.DEFINE_string("run", None, text, **here)
+        text = "directory for the files; go on there"
+        flags.DEFINE_string("workdir", None, text, **here)
+        text = "print the runs and how they differ, stop"
+        flags.DEFINE_bool("list", False, text, **here)
+        text = "try a run out in seconds, small and on stand-in data"
+        flags.DEFINE_bool("smoke", False, text, **here)
     define_session_flags(values)
+    here["module_name"] = _FIELDS
     for field in dataclasses.fields(RunConfig):
         kind = get_origin(field.type) or field.type
-        help_text = f"{field.metadata['help']} (overrides the run's)"
-        _DEFINE[kind](field.name, None, help_text, **here)
+        _DEFINE[kind](
+            field.name, None, help_page.field_help(field, runs.values()), **here
+        )
     return values
 
 
 def define_session_flags(values: flags.FlagValues) -> None:
     """Adds flags for how and where runs are carried out; see `session_of`."""
-    here = {"flag_values": values}
-    flags.DEFINE_string("parallel", "pmap", "pmap or shard_map", **here)
-    flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
-    flags.DEFINE_integer("checkpoint_every", 1, "epochs between checkpoints", **here)
-    flags.DEFINE_integer("workers", 0, "threads of the host; 0: all cores", **here)
-    flags.DEFINE_integer("profile", 0, "steps to trace, for TensorBoard", **here)
-    flags.DEFINE_string("data_dir", None, "of prepared tensorflow-datasets", **here)
-    flags.DEFINE_string("manual_dir", None, "of archives you downloaded", **here)
-    text = "run on several hosts: off, auto (the cluster tells) or manual"
+    here: dict[str, Any] = {"flag_values": values, "module_name": _HOW}
+    text = "how devices share a batch: pmap or shard_map"
+    flags.DEFINE_string("parallel", "pmap", text, **here)
+    text = "devices to simulate on a CPU; 0: use what there is"
+    flags.DEFINE_integer("cpu_devices", 0, text, **here)
+    text = "epochs between checkpoints; the best and the last are kept anyway"
+    flags.DEFINE_integer("checkpoint_every", 1, text, **here)
+    text = "threads of the host that decode images; 0: one per core"
+    flags.DEFINE_integer("workers", 0, text, **here)
+    text = "steps to trace into the run's directory, for TensorBoard; 0: none"
+    flags.DEFINE_integer("profile", 0, text, **here)
+    text = "project of Weights & Biases that gets the curves too; empty: none"
+    flags.DEFINE_string("wandb", "", text, **here)
+    text = "folder of prepared data sets [tensorflow-datasets' own]"
+    flags.DEFINE_string("data_dir", None, text, **here)
+    text = "folder of archives that you downloaded yourself"
+    flags.DEFINE_string("manual_dir", None, text, **here)
+    here["module_name"] = _HOSTS
+    text = "off, auto (the cluster tells) or manual (the next three flags)"
     flags.DEFINE_string("distributed", "off", text, **here)
     text = "manual: address of process 0, HOST:PORT"
     flags.DEFINE_string("coordinator", "", text, **here)
-    flags.DEFINE_integer("processes", 0, "manual: how many there are", **here)
-    flags.DEFINE_integer("process", -1, "manual: which one this is, from 0", **here)
+    text = "manual: how many there are [as many as the cluster says]"
+    flags.DEFINE_integer("processes", 0, text, **here)
+    text = "manual: which one this is, from 0 [as the cluster says]"
+    flags.DEFINE_integer("process", -1, text, **here)
     text = "seconds to wait for a silent process before all give up"
     flags.DEFINE_integer("host_timeout", 300, text, **here)
 
@@ -107,16 +133,23 @@ def start(values: flags.FlagValues, *, alone: bool = False) -> None:
 
 def define_scale(values: flags.FlagValues, default: str | None = None) -> None:
     """Adds the flags of a whole table: --scale and --seeds."""
-    here = {"flag_values": values}
-    text = "paper (its exact settings) or small (minutes on two cores)"
+    here: dict[str, Any] = {"flag_values": values, "module_name": _WHAT}
+    text = "the whole table: the paper's exact settings, or minutes on two cores"
     flags.DEFINE_enum("scale", default, SCALES, text, **here)
-    text = "seeds of each row; 0: as many as the scale has"
+    text = "how many seeds each row has, from 0; 0: as many as the scale has"
     flags.DEFINE_integer("seeds", 0, text, lower_bound=0, **here)
+
+
+def define_rows(values: flags.FlagValues) -> None:
+    """Adds the flag that chooses rows of a table."""
+    text = "names of the table's rows, also with *, such as 'c20_*,c50_*'; *: all"
+    flags.DEFINE_list("rows", ["*"], text, flag_values=values, module_name=_WHAT)
 
 
 def define_table_flags(values: flags.FlagValues) -> None:
     """Adds the flags of a table whose rows are not runs."""
-    flags.DEFINE_string("workdir", None, "directory of its files", flag_values=values)
+    here: dict[str, Any] = {"flag_values": values, "module_name": _WHAT}
+    flags.DEFINE_string("workdir", None, "directory for the files; go on there", **here)
     define_scale(values, "small")
     define_session_flags(values)
 
@@ -162,8 +195,9 @@ def _typed(field: dataclasses.Field, value):
 def carry_out(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> None:
     """Carries out the run that the flags name, or lists all."""
     if values.list:
-        for name, config in runs.items():
-            print(name, json.dumps(dataclasses.asdict(config)))
+        print(help_page.listing(runs))
+        program = f"python -m experiments.{Path(sys.argv[0]).stem}"
+        print(f"\nNext: {program} --run=NAME --workdir=runs/NAME")
         return
     config = chosen_config(values, runs)
     workdir = workdir_of(values)
@@ -178,6 +212,7 @@ def carry_out(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> None:
     }
     print(json.dumps(measures, indent=2))
     print(f"Files: {Path(workdir).resolve()} (result.json holds all measures)")
+    print(f'Next: predict = mixup_jax.runs.load_predictor("{workdir}") in Python')
 
 
 def session_of(values: flags.FlagValues) -> Session:
@@ -189,27 +224,55 @@ def session_of(values: flags.FlagValues) -> Session:
         checkpoint_every=values.checkpoint_every,
         workers=values.workers,
         profile=values.profile,
+        wandb=values.wandb,
         report=lambda line: print(line, file=sys.stderr),
     )
 
 
+def need_pictures() -> None:
+    """Raises UsageError where matplotlib is missing: now, not after hours of work."""
+    importlib.import_module("experiments.figures")
+
+
+def next_report(path: Path) -> None:
+    """Names the files of a table, and the command that sets it beside the paper's."""
+    print(f"\nFiles: {path} (records.csv has every number)")
+    print(f"Next: python -m experiments.report --runs={path.parent}")
+
+
 def parse(values: flags.FlagValues, description: str, argv: Sequence[str]) -> bool:
     """Reads argv into `values`; returns whether help was asked for, and prints it."""
-    flags.DEFINE_bool("help", False, "show this help", flag_values=values)
+    flags.DEFINE_bool("help", False, "show this", flag_values=values)
     try:
         rest = values(list(argv))
+    except flags.UnrecognizedFlagError as error:
+        near = did_you_mean(error.flagname, list(values), mark="--")
+        raise UsageError(
+            f"there is no flag --{error.flagname}.{near} --help shows all"
+        ) from error
     except flags.Error as error:
         raise UsageError(f"{error} (see --help)") from error
     if len(rest) > 1:
-        raise UsageError(f"do not know what to do with {rest[1]!r} (see --help)")
+        raise UsageError(
+            f"do not know what to do with {rest[1]!r}: flags are written --name=value "
+            "(see --help)"
+        )
     if values.help:
-        print(description)
-        print(values.get_help())
+        print(f"{description.strip()}\n\n{help_page.of(values)}")
     return values.help
 
 
 def main(body: Callable[[Sequence[str]], None]) -> None:
     """Runs a program's body and ends the process with the right exit code."""
+    try:
+        with streams.lasting():
+            _run(body)
+    except BrokenPipeError:  # such as `... | head -1`
+        streams.to_nowhere(sys.stdout)
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _run(body: Callable[[Sequence[str]], None]) -> None:
     try:
         body(sys.argv)
     except UsageError as error:
@@ -222,4 +285,5 @@ def main(body: Callable[[Sequence[str]], None]) -> None:
         print(f"{stop}. The same command continues from there.", file=sys.stderr)
         sys.exit(128 + stop.signum)
     except KeyboardInterrupt:  # before or after the training itself
+        print("\nstopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -33,10 +34,11 @@ _SMALL_IMAGES = ("cifar10", "cifar100", "cifar10_jpeg")
 
 def main(argv: Sequence[str]) -> None:
     values = common.define_run_flags({})
-    here = {"flag_values": values}
+    section = "What to do; with neither flag, list the sets"
+    here: Any = {"flag_values": values, "module_name": section}
     flags.DEFINE_string("prepare", None, "name of the set to get ready", **here)
     flags.DEFINE_string("show", None, "name of the set to draw examples of", **here)
-    flags.DEFINE_string("out", "examples.png", "file of the picture", **here)
+    flags.DEFINE_string("out", "examples.png", "file for that picture, PNG", **here)
     flags.DEFINE_bool("markdown", False, "list as the README's table", **here)
     if common.parse(values, __doc__ or "", argv):
         return

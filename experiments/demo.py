@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from experiments import common, figures, markdown, paper, toy
+from experiments import common, markdown, paper, toy
 from mixup_jax import runtime
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import RunConfig, Session, run
@@ -52,13 +52,16 @@ MEASURES = {
 
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
-    flags.DEFINE_string("workdir", "runs/demo", "of its files", flag_values=values)
-    flags.DEFINE_integer("seeds", 4, "of each method, at least 2", flag_values=values)
-    flags.DEFINE_integer("epochs", 40, "of each run on digits", flag_values=values)
+    here = {"flag_values": values}
+    text = "directory for the files; go on there"
+    flags.DEFINE_string("workdir", "runs/demo", text, **here)
+    flags.DEFINE_integer("seeds", 4, "runs of each method, at least 2", **here)
+    flags.DEFINE_integer("epochs", 40, "of each run on digits", **here)
     if common.parse(values, __doc__ or "", argv):
         return
     if values.seeds < 2:
         raise UsageError(f"seeds must be at least 2, got {values.seeds}")
+    common.need_pictures()
     runtime.start()
     workdir = Path(values.workdir)
     results = train_all(workdir, values.seeds, values.epochs)
@@ -127,6 +130,8 @@ def sentence(results: dict[str, list[Row]]) -> str:
 
 def draw(workdir: Path, seeds: int) -> None:
     """Draws the curves of the digits and figure 1b."""
+    from experiments import figures  # matplotlib
+
     rows = {
         name: [
             RunDirectory(_run_path(workdir, name, seed)).rows() for seed in range(seeds)
@@ -134,7 +139,7 @@ def draw(workdir: Path, seeds: int) -> None:
         for name in METHODS
     }
 
-    def curves(field: str) -> figures.Curves:
+    def curves(field: str) -> dict[str, np.ndarray]:
         return {
             name: 100 * np.array([[row[field] for row in run] for run in runs])
             for name, runs in rows.items()
@@ -148,7 +153,7 @@ def draw(workdir: Path, seeds: int) -> None:
         },
         workdir / "curves.png",
         title="5,000 MNIST digits, half of the training labels random, MLP",
-        note=f"mean of {seeds} seeds, shaded from best to worst",
+        note=f"mean of {seeds} seeds and its 95 % interval",
     )
     toy.draw(workdir / "toy_erm", workdir / "toy_mixup", workdir / "figure1b.png")
 

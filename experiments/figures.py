@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from mixup_jax.data import Split
+from mixup_jax.errors import UsageError
+from mixup_jax.runs.statistics import mean_interval
 from mixup_jax.runs.trained import Predict
 
 try:
     import matplotlib.figure
 except ImportError as error:
-    raise ImportError("pictures need matplotlib: pip install -e '.[demo]'") from error
+    raise UsageError(
+        f"pictures need matplotlib: pip install 'mixup-jax[demo]' ({error})"
+    ) from error
 
 # Okabe and Ito's palette.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
@@ -29,7 +34,7 @@ def error_curves(
     note: str,
     top: float = 100,
 ) -> None:
-    """Draws error against epochs: the mean over seeds, shaded from best to worst seed.
+    """Draws error against epochs: the mean over seeds with its interval, see `curve`.
 
     Args:
       panels: Panel title to method to errors in per cent, [seeds, epochs].
@@ -46,15 +51,30 @@ def error_curves(
         for method, errors in curves.items():
             epochs = np.arange(1, errors.shape[1] + 1)
             colour = COLOURS[method]
-            axis.plot(epochs, errors.mean(axis=0), color=colour, label=method)
-            axis.fill_between(
-                epochs, errors.min(0), errors.max(0), color=colour, alpha=0.2, lw=0
-            )
+            curve(axis, epochs, errors, colour=colour, label=method)
         axis.set(title=name, xlabel="epoch", ylim=(0, top))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("error, %")
     axes[0].legend(frameon=False)
     save(figure, path, title, note)
+
+
+def curve(axis: Any, places: Any, rows: np.ndarray, *, colour: str, label: str) -> None:
+    """Draws the mean over seeds, and shaded its 95 % interval (Student's t).
+
+    Args:
+      axis: Of matplotlib.
+      places: Along the axis, [N].
+      rows: One for each seed, [seeds, N]; one seed alone has no interval.
+      colour: Of line and shade.
+      label: For the legend.
+    """
+    axis.plot(places, rows.mean(axis=0), color=colour, label=label)
+    if len(rows) < 2:
+        return
+    found = [mean_interval(column.tolist()) for column in rows.T]
+    low, high = ([m + sign * half for m, half in found] for sign in (-1, 1))
+    axis.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
 
 
 def decision_surfaces(

@@ -38,10 +38,7 @@ def figure2(
             name = _NAMES[method]
             colour = figures.COLOURS[name]
             rows = factor * rows
-            axis.plot(grid, rows.mean(axis=0), color=colour, label=name)
-            axis.fill_between(
-                grid, rows.min(0), rows.max(0), color=colour, alpha=0.2, lw=0
-            )
+            figures.curve(axis, grid, rows, colour=colour, label=name)
             axis.plot(
                 grid,
                 paper[method][printed],
@@ -54,7 +51,5 @@ def figure2(
         axis.grid(alpha=0.3)
     axes[0].legend(frameon=False, fontsize="small")
     seeds = len(next(iter(curves["miss"].values())))
-    note = (
-        f"{data}; mean of {seeds} seeds, shaded from least to greatest; paper: CIFAR-10"
-    )
+    note = f"{data}; mean of {seeds} seeds and its 95 % interval; paper: CIFAR-10"
     figures.save(figure, path, "Between training examples", note)

@@ -1,9 +1,10 @@
-"""The picture of figure 5: what the generators draw, over the data."""
+"""Figure 5 as a picture and as a film: what the generators draw, over the data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
+import matplotlib.animation
 import matplotlib.figure
 import numpy as np
 
@@ -47,6 +48,37 @@ def figure5(config: GanConfig, panels: Panels, path: Path, *, seed: int) -> None
     figures.save(figure, path, f"Figure 5 of the paper, seed {seed}", note)
 
 
+def animation(config: GanConfig, panels: Panels, path: Path, *, seed: int) -> None:
+    """Films what `figure5` draws: a frame a second for each snapshot, over and over.
+
+    A row for each data set, a column for each method.
+
+    Args:
+      config: Of the panels.
+      panels: Of all members.
+      path: Of the GIF.
+      seed: Whose GANs are drawn.
+    """
+    figure = matplotlib.figure.Figure(
+        figsize=(2.2 * len(config.alphas), 2.2 * len(DATA) + 0.6),
+        dpi=100,
+        layout="constrained",
+    )
+    writer = matplotlib.animation.PillowWriter(fps=1)
+    with writer.saving(figure, path, dpi=100):
+        for frame, stop in enumerate(config.stops):
+            figure.clear()
+            axes = figure.subplots(len(DATA), len(config.alphas), squeeze=False)
+            for row, data in zip(axes, DATA, strict=True):
+                drawn = [panels[Member(data, a, seed)][frame] for a in config.alphas]
+                _row(row, _real(data, seed), drawn)
+            for axis, alpha in zip(axes[0], config.alphas, strict=True):
+                axis.set_title(method(alpha), fontsize="small")
+            figure.suptitle(f"iteration {stop:,}, seed {seed}")
+            figure.supxlabel("blue: data, orange: generated", fontsize="small")
+            writer.grab_frame()
+
+
 def outside(points: np.ndarray) -> np.ndarray:
     """Returns which points a panel does not show, what is no number included."""
     return np.asarray(~(np.abs(points) <= VIEW).all(axis=-1))
@@ -58,7 +90,7 @@ def _real(data: str, seed: int) -> np.ndarray:
     return np.asarray(DATA[data].sample(key, POINTS)[0])
 
 
-def _row(axes: Sequence, real: np.ndarray, snapshots: np.ndarray) -> None:
+def _row(axes: Sequence, real: np.ndarray, snapshots: Iterable[np.ndarray]) -> None:
     for axis, fake in zip(axes, snapshots, strict=True):
         axis.scatter(*real.T, s=2, color=figures.BLUE, linewidths=0)
         axis.scatter(*fake.T, s=2, color=figures.ORANGE, alpha=0.6, linewidths=0)

@@ -4,9 +4,10 @@ r"""Toy GANs, ERM against mixup (paper, section 3.7 and figure 5).
   python -m experiments.gan --scale=paper --workdir=runs/gan_paper
 
 Learns 25 Gaussians on a grid and 8 on a ring, and draws 1,000 points of each generator
-at five iterations. Paper: a picture only. In it mixup covers all Gaussians, and ERM's
-points have left the picture by iteration 1,000. The measures are ours: Gaussians
-covered, the share of points within 3 std of one, the share outside of the picture.
+at five iterations, as a picture and as a film (.gif). Paper: a picture only. In it
+mixup covers all Gaussians, and ERM's points have left the picture by iteration 1,000.
+The measures are ours: Gaussians covered, the share of points within 3 std of one, the
+share outside of the picture.
 
 Scale "paper" has the paper's 3 x 512 units and 20,000 iterations, scale "small" 3 x 128
 units and 5,000; nothing else differs. The paper's formula and the script of its first
@@ -26,7 +27,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from experiments import common, figures_gan, gan_panels, markdown, tables
+from experiments import common, gan_panels, markdown, tables
 from experiments.gan_config import DATA, GanConfig, Member, method
 from experiments.gan_panels import POINTS, Panels
 from experiments.workspace import Workspace
@@ -75,6 +76,7 @@ def main(argv: Sequence[str]) -> None:
         return
     config = chosen_config(values)
     workdir = common.workdir_of(values)
+    common.need_pictures()
     common.start(values, alone=True)
     print(config.differs, file=sys.stderr)
     on_cpu = jax.default_backend() == "cpu"
@@ -86,24 +88,32 @@ def main(argv: Sequence[str]) -> None:
     panels = gan_panels.run(config, workspace.path / "panels", workers=workers)
     for file in write(config, panels, workspace):
         print(f"  {file}")
+    common.next_report(workspace.path)
 
 
 def _flags() -> flags.FlagValues:
     values = flags.FlagValues()
     here = {"flag_values": values}
     common.define_table_flags(values)
-    flags.DEFINE_list("alphas", ["0", "0.2"], "methods; 0 is ERM", **here)
-    flags.DEFINE_string("form", "script", "of mixup: script or formula", **here)
-    flags.DEFINE_integer("z", 2, "dimension of the noise; script: 2, 5, 10", **here)
-    flags.DEFINE_integer("width", None, "units of a layer (not the scale's)", **here)
-    flags.DEFINE_integer("iterations", None, "of each (not the scale's)", **here)
-    text = "the GANs of a data set in one program; by default not on a CPU"
+    flags.DEFINE_list("alphas", ["0", "0.2"], "one GAN for each; 0 is ERM", **here)
+    text = "of mixup: script (as the paper's author) or formula (as the paper)"
+    flags.DEFINE_string("form", "script", text, **here)
+    text = "dimension of the generator's noise; the script has 2, 5 and 10"
+    flags.DEFINE_integer("z", 2, text, **here)
+    sizes = [SCALES[scale] for scale in common.SCALES]
+    text = f"units of a layer [{sizes[0].width} or {sizes[1].width}, by scale]"
+    flags.DEFINE_integer("width", None, text, **here)
+    text = f"of each GAN [{sizes[0].iterations} or {sizes[1].iterations}, by scale]"
+    flags.DEFINE_integer("iterations", None, text, **here)
+    text = "train the GANs of a data set in one program [not on a CPU]"
     flags.DEFINE_bool("together", None, text, **here)
     return values
 
 
 def chosen_config(values: flags.FlagValues) -> GanConfig:
     """Returns the config that the flags ask for; raises UsageError if it is none."""
+    if values.wandb:
+        raise UsageError("GANs leave no curves: leave out --wandb")
     if values.workers < 0:
         raise UsageError(f"workers must be at least 0, got {values.workers}")
     given = {name: values[name].value for name in Size._fields}
@@ -129,7 +139,9 @@ def chosen_config(values: flags.FlagValues) -> GanConfig:
 
 
 def write(config: GanConfig, panels: Panels, workspace: Workspace) -> list[Path]:
-    """Writes records, table and a picture for each seed; returns their paths."""
+    """Writes records, table, a picture and a film for each seed; returns the paths."""
+    from experiments import figures_gan  # matplotlib
+
     found = list(records(config, panels))
     workspace.add(found)
     table = coverage_table(config, found)
@@ -137,8 +149,13 @@ def write(config: GanConfig, panels: Panels, workspace: Workspace) -> list[Path]
     files[1].write_text(f"{table}\n")
     print(f"\n{table}\n")
     for seed in range(config.seeds):
-        files.append(workspace.path / f"figure5_seed{seed}.png")
-        figures_gan.figure5(config, panels, files[-1], seed=seed)
+        picture, film = (
+            workspace.path / f"figure5_seed{seed}{suffix}"
+            for suffix in (".png", ".gif")
+        )
+        figures_gan.figure5(config, panels, picture, seed=seed)
+        figures_gan.animation(config, panels, film, seed=seed)
+        files += [picture, film]
     return files
 
 
@@ -163,11 +180,13 @@ def _when(config: GanConfig, stop: int) -> str:
 
 
 def _measures(member: Member, points: np.ndarray) -> dict[str, float]:
+    from experiments.figures_gan import outside  # matplotlib
+
     coverage = mode_coverage(points, DATA[member.data].centres, std=toy.SPREAD)
     return {
         "modes": float(coverage.modes),
         "high_quality": float(coverage.high_quality),
-        "outside": float(figures_gan.outside(points).mean()),
+        "outside": float(outside(points).mean()),
     }
 
 

@@ -28,11 +28,13 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_string("model", None, f"one of: {names}", **here)
     flags.DEFINE_string("input", None, "file to read", **here)
     flags.DEFINE_string("output", None, "file to write", **here)
-    flags.DEFINE_integer("num_classes", None, "default: the paper's", **here)
-    flags.DEFINE_list("inputs", None, "H,W,C of an example; default: paper's", **here)
-    flags.DEFINE_multi_string("option", [], "a field of the network=value", **here)
+    flags.DEFINE_integer("num_classes", None, "how many [the paper's]", **here)
+    text = "H,W,C of an example in pixels [the paper's]"
+    flags.DEFINE_list("inputs", None, text, **here)
+    text = "a field of the network, FIELD=VALUE; may be given several times"
+    flags.DEFINE_multi_string("option", [], text, **here)
     flags.DEFINE_bool("export", False, "from our weights to PyTorch's", **here)
-    flags.DEFINE_string("style", None, "of exported names; default: usual", **here)
+    flags.DEFINE_string("style", None, "of exported names [usual]", **here)
     if common.parse(values, __doc__, argv):
         return
     for name in ("model", "input", "output"):
@@ -45,6 +47,8 @@ def main(argv: Sequence[str]) -> None:
     like = models.shapes(network, inputs)
     count = (_export if values.export else _import)(network, like, values)
     print(f"{count} tensors of {values.model} written to {values.output}")
+    if not values.export:
+        print("Next: mixup_jax.models.weights.load in Python (docs/networks.md)")
 
 
 def _import(network, like, values) -> int:

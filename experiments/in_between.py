@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import adversarial, cifar, common, figures_between, paper, tables
+from experiments import adversarial, cifar, common, paper, tables
 from experiments.workspace import Workspace
 from mixup_jax.data.dataset import Dataset
 from mixup_jax.errors import UsageError
@@ -69,9 +69,10 @@ def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
     common.define_table_flags(values)
-    flags.DEFINE_integer("pairs", 2000, "of training examples", **here)
+    flags.DEFINE_integer("pairs", 2000, "how many pairs of training examples", **here)
     for method in METHODS:
-        flags.DEFINE_string(method, None, "directory of a finished run", **here)
+        text = "directory of a finished run, instead of training one"
+        flags.DEFINE_string(method, None, text, **here)
     if common.parse(values, __doc__ or "", argv):
         return
     workdir = common.workdir_of(values)
@@ -80,6 +81,7 @@ def main(argv: Sequence[str]) -> None:
     given = {method: values[method].value for method in METHODS}
     if any(given.values()) and not all(given.values()):
         raise UsageError("name both --erm and --mixup, or neither")
+    common.need_pictures()
     common.start(values, alone=True)
     single = values.scale == "paper" or any(given.values())
     seeds = values.seeds or (1 if single else 3)
@@ -100,7 +102,7 @@ def main(argv: Sequence[str]) -> None:
                 session.report(f"{method}, seed {seed}: done")
     draw(space)
     print(tables.of_records(DESCRIPTION, space.records))
-    print(f"\nFiles: {space.path} (figure2.png; records.csv has every number)")
+    common.next_report(space.path)
 
 
 def configs(scale: str) -> dict[str, RunConfig]:
@@ -148,6 +150,8 @@ def _records(
 
 def draw(space: Workspace) -> None:
     """Draws both panels from the records, the paper's curves dashed beside ours."""
+    from experiments import figures_between  # matplotlib
+
     curves = {
         measure: {
             method: np.array(

@@ -45,7 +45,7 @@ _FAMILY = {"resnet101": "resnet50", "resnext101_64x4d": "resnext101_32x4d"}
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    flags.DEFINE_list("only", None, "names of networks; default: all", **here)
+    flags.DEFINE_list("only", None, "names of networks [all]", **here)
     flags.DEFINE_bool("whole", False, "compare whole networks (minutes each)", **here)
     flags.DEFINE_bool("compile", False, "time compilation (minutes in all)", **here)
     if common.parse(values, __doc__, argv):

@@ -31,9 +31,10 @@ RESULTS = Path(__file__).with_name("results")
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    flags.DEFINE_string("runs", "runs/all", "directory of the experiments'", **here)
-    flags.DEFINE_string("out", None, "directory for the page; that of the runs", **here)
-    flags.DEFINE_list("keep", [], "experiments whose results to keep", **here)
+    flags.DEFINE_string("runs", "runs/all", "directory that holds theirs", **here)
+    flags.DEFINE_string("out", None, "directory for the page [that of --runs]", **here)
+    text = "copy the results of these experiments into experiments/results"
+    flags.DEFINE_list("keep", [], text, **here)
     text = "print the headlines of what is kept, and stop"
     flags.DEFINE_bool("summary", False, text, **here)
     if common.parse(values, __doc__ or "", argv):
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
     if not runs.is_dir():
         raise UsageError(f"there is no directory {runs}: run experiments.all first")
     for name in values.keep:
-        keep(name, runs / name, RESULTS)
+        keep(name, measured(name, runs).parent, RESULTS)
     write(runs, Path(values.out or runs))
 
 
@@ -101,7 +102,7 @@ def section(name: str, runs: Path | None) -> Section:
     stems = [f"{name}_{scale}" for scale in common.SCALES]
     places = [(RESULTS / f"{s}.csv", f"{s}.json", f"{s}.*.png") for s in stems]
     if runs is not None:
-        places.insert(0, (runs / name / "records.csv", "environment.json", "*.png"))
+        places.insert(0, (measured(name, runs), "environment.json", "*.png"))
     for file, environment, pictures in places:
         records = read_records(file) if file.exists() else []
         scale = records[0].scale if records else ""
@@ -118,6 +119,23 @@ def section(name: str, runs: Path | None) -> Section:
             )
         )
     return Section(description, blocks or [_nothing(name, description)])
+
+
+def measured(name: str, runs: Path) -> Path:
+    """Returns the records of a table, wherever below `runs` it was made.
+
+    In the directory of its own name, else in the first whose records are of it.
+    """
+    usual = runs / name / "records.csv"
+    others = [] if usual.exists() else sorted(runs.glob("*/records.csv"))
+    found = (path for path in others if _experiment(path) == name)
+    return next(found, usual)
+
+
+def _experiment(path: Path) -> str:
+    with path.open() as file:
+        file.readline()  # the head
+        return file.readline().split(",")[0]
 
 
 def _rows(description: Description, records: Sequence[Record]) -> list[str]:

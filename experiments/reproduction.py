@@ -8,19 +8,16 @@ data, and only the direction of an effect is compared.
 
 import dataclasses
 import fnmatch
-import importlib
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
 from experiments import common, tables
 from experiments.workspace import Workspace
 from mixup_jax import data, hosts
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs import RunConfig, Session, run
 from mixup_jax.runs.directory import Row
 from mixup_jax.runs.progress import EpochLine
@@ -68,8 +65,7 @@ def main(reproduction: Reproduction, description: str, argv: Sequence[str]) -> N
     """Parses the command line; makes one run, or the whole table."""
     values = common.define_run_flags(reproduction.runs)
     common.define_scale(values)
-    text = "of the table, such as 'c20_*,c50_*'; all"
-    flags.DEFINE_list("rows", ["*"], text, flag_values=values)
+    common.define_rows(values)
     if common.parse(values, description, argv):
         return
     if values.run or values.list:
@@ -94,8 +90,7 @@ def main(reproduction: Reproduction, description: str, argv: Sequence[str]) -> N
     if not hosts.is_main():
         return
     print(tables.of_records(reproduction, space.records))
-    print(f"\nFiles: {space.path} (records.csv has every number)")
-    print(f"Next: python -m experiments.report --runs={space.path.parent}")
+    common.next_report(space.path)
 
 
 def _chosen(
@@ -103,7 +98,7 @@ def _chosen(
 ) -> list[tuple[str, RunConfig]]:
     for pattern in patterns:
         if not fnmatch.filter(rows, pattern):
-            raise UsageError(f"no row is called {pattern!r}. Known: {', '.join(rows)}")
+            raise unknown("row", pattern, rows)
     return [
         (name, config)
         for name, config in rows.items()
@@ -121,7 +116,7 @@ def reproduce(
 ) -> Workspace:
     """Measures every row with every seed; what is measured already is left alone."""
     if reproduction.draw is not None:
-        importlib.import_module("experiments.figures")  # not there: say so now
+        common.need_pictures()
     # Data first: a missing file must not leave an empty directory behind.
     for config in {(c.dataset, c.data): c for c in rows.values()}.values():
         load_dataset(config, session)
@@ -131,15 +126,21 @@ def reproduce(
         "seeds": seeds,
         "rows": {name: dataclasses.asdict(config) for name, config in rows.items()},
     }
+    groups = _groups(rows, apart=reproduction.apart)
+    if session.wandb and (one := _in_one_program(groups, rows, reproduction)):
+        raise UsageError(
+            f"{', '.join(one)} are trained in one program, which leaves no curves: "
+            "leave out --wandb, or carry out one of them with --run"
+        )
     space = Workspace(workdir, asked)
-    for group in _groups(rows, apart=reproduction.apart):
+    for group in groups:
         missing = [name for name in group if not space.has(name, range(seeds))]
         if not missing:
             continue
         todo = {name: rows[name] for name in missing}
         measured = (
             _one_by_one(todo, seeds, space, session)
-            if reproduction.apart or kind(rows[missing[0]]) is None
+            if not _in_one_program([missing], rows, reproduction)
             else _together(todo, seeds, space, session)
         )
         for names, results in measured:
@@ -176,6 +177,17 @@ def _groups(rows: Mapping[str, RunConfig], *, apart: bool) -> list[list[str]]:
         together = None if apart else kind(config)
         groups.setdefault(together or name, []).append(name)
     return list(groups.values())
+
+
+def _in_one_program(
+    groups: Sequence[Sequence[str]],
+    rows: Mapping[str, RunConfig],
+    reproduction: Reproduction,
+) -> Sequence[str]:
+    """Names of the first group whose seeds are trained together, if there is one."""
+    if reproduction.apart:
+        return ()
+    return next((group for group in groups if kind(rows[group[0]]) is not None), ())
 
 
 # What was measured, as soon as it is: rows with seeds, and their results.

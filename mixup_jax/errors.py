@@ -5,7 +5,7 @@ Every other exception is a defect of the program and keeps its traceback.
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -17,12 +17,31 @@ class RunError(RuntimeError):
     """A run started and could not go on; exit code 1."""
 
 
+_LISTED = 40  # names in a message
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """Returns the error for a name outside a registry, with the nearest known one."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UsageError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")
+    hint = did_you_mean(name, names)
+    listed = ", ".join(names[:_LISTED])
+    if len(names) > _LISTED:
+        listed += f" and {len(names) - _LISTED} more"
+    return UsageError(f"unknown {kind} {name!r}.{hint} Known: {listed}")
+
+
+def did_you_mean(name: str, known: Sequence[str], *, mark: str = "") -> str:
+    """Returns a question that names the nearest known name, or nothing if none is near.
+
+    Args:
+      name: As it was written.
+      known: What it may have been meant for.
+      mark: Written before the nearest, instead of in quotes.
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near:
+        return ""
+    return f" Did you mean {f'{mark}{near[0]}' if mark else repr(near[0])}?"
 
 
 def out_of_range(fields: Any, ranges: Mapping[str, tuple[Any, Any]]) -> list[str]:

@@ -31,6 +31,7 @@ HOMES = {
     "matplotlib": {"experiments/figures", "experiments/contact_sheet.py"},
     "orbax": {"mixup_jax/runs/checkpoint.py"},
     "absl": {"experiments"},
+    "wandb": {"mixup_jax/runs/weights_and_biases.py"},
     "torch": {"mixup_jax/models/weights.py", "experiments/benchmark_input.py"},
 }
 

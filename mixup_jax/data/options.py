@@ -19,8 +19,8 @@ class DataOptions:
     """The data of a run; the defaults are the paper's CIFAR-10 setting."""
 
     dataset: str = _field("cifar10", "name, or tfds:NAME, folder:PATH, npz:PREFIX")
-    split_seed: int = _field(0, "of sets that are split at random")
-    train_share: float = _field(0.0, "of such a set, to train on; 0: two thirds")
+    split_seed: int = _field(0, "seed of the split, of sets that are split at random")
+    train_share: float = _field(0.0, "share of such a set to train on; 0: two thirds")
     standardise: bool = _field(True, "features by mean and std of the training rows")
     train_examples: int = _field(0, "use the first so many for training; 0: all")
     test_examples: int = _field(0, "use the first so many for testing; 0: all")
@@ -34,7 +34,9 @@ class DataOptions:
     )
     crop_area: float = _field(0.08, "smallest share of an image in such a random cut")
     shorter_side: int = _field(256, "pixels, before the centre is cut out to test on")
-    colour_jitter: float = _field(0.0, "strength; fb.resnet.torch: 0.4")
+    colour_jitter: float = _field(
+        0.0, "strength, 0 to 1; 0: none; fb.resnet.torch: 0.4"
+    )
     lighting: float = _field(0.0, "sigma of colour noise; fb.resnet.torch: 0.1")
     spectrogram_bins: int = _field(_BINS, "frequencies of a sound; paper's text: 160")
     spectrogram_reflect: bool = _field(True, "mirror sounds at their ends, or silence")

@@ -30,34 +30,42 @@ class RunConfig(Vicinity, DataOptions):
     directories; batch statistics are per device unless `sync_batch_norm`.
     """
 
-    model: str = _field("preact_resnet18", "name of the network")
+    model: str = _field("preact_resnet18", "network; docs/networks.md names them")
     depth: int = _field(0, "layers of the network; 0: the paper's")
     width: int = _field(0, "channels or units of its first stage; 0: the paper's")
     dropout: float = _field(0.0, "probability of a zero, where the network has dropout")
     init: str = _field(
         "", "initialisation, such as torch2017; empty: the network's own"
     )
-    dtype: str = _field("float32", "of the computation; parameters stay float32")
-    sync_batch_norm: bool = _field(False, "batch statistics over all devices")
+    dtype: str = _field(
+        "float32", "of the computation, float32 or bfloat16; parameters stay float32"
+    )
+    sync_batch_norm: bool = _field(
+        False, "batch statistics over all devices, not each its own"
+    )
     ghost_batch_norm: int = _field(
-        0, "or over groups of so many examples; 0: no groups"
+        0, "batch statistics over groups of so many examples; 0: over a device's"
     )
     epochs: int = _field(200, "passes over the training set")
     batch_size: int = _field(128, "examples per step, over all devices")
-    accumulate: int = _field(1, "parts of a device's batch, one after another")
+    accumulate: int = _field(
+        1, "parts of a device's batch, one after another: less memory"
+    )
     remat: bool = _field(
         False, "less memory, more time on a GPU or TPU; a CPU ignores it"
     )
-    ema: float = _field(0.0, "decay of averaged parameters, which are evaluated")
+    ema: float = _field(
+        0.0, "decay of averaged parameters, which are evaluated; 0: none"
+    )
     drop_last: bool = _field(False, "leave out the short last batch of an epoch")
     optimizer: str = _field("sgd", "sgd or adam")
-    learning_rate: float = _field(0.1, "before the first drop")
+    learning_rate: float = _field(0.1, "of the whole batch, before the first drop")
     lr_drops: tuple[int, ...] = _field((100, 150), "epochs at which the rate drops")
-    lr_factor: float = _field(0.1, "of each drop")
+    lr_factor: float = _field(0.1, "what each drop multiplies the rate by")
     lr_delay: int = _field(0, "epochs by which drops are late; official script: 1")
     lr_warmup: int = _field(0, "epochs over which the rate rises to learning_rate")
     lr_warmup_from: float = _field(0.0, "the rate that it rises from")
-    momentum: float = _field(0.9, "of SGD")
+    momentum: float = _field(0.9, "of SGD; 0: none")
     nesterov: bool = _field(False, "Nesterov's form of momentum")
     weight_decay: float = _field(1e-4, "L2 on all parameters, added to the gradient")
     decay_norm: bool = _field(True, "batch norm's parameters decay too")
@@ -65,7 +73,7 @@ class RunConfig(Vicinity, DataOptions):
     train_error_every: int = _field(
         0, "epochs between measures of training error; 0: after the last; -1: never"
     )
-    seed: int = _field(0, "of initialisation, order, augmentation and mixing")
+    seed: int = _field(0, "seed of initialisation, order, augmentation and mixing")
 
     def validate(self) -> None:
         """Raises one UsageError that lists everything wrong with this config."""

@@ -5,6 +5,7 @@ import io
 import math
 import time
 
+import jax
 import numpy as np
 
 from mixup_jax import hosts
@@ -46,9 +47,12 @@ class Execution:
 
     def finish(self) -> Row:
         """Trains to the end and writes the result."""
-        self.keeper = keeper = Keeper(self.directory)
         try:
-            with stop_requests() as request:
+            with (
+                Keeper(self.directory, wandb=self.session.wandb) as keeper,
+                stop_requests() as request,
+            ):
+                self.keeper = keeper
                 state = self._restored(keeper)
                 state = self._train(state, keeper, request)
                 result = keeper.finish(functools.partial(self._result, state))
@@ -57,8 +61,14 @@ class Execution:
                 f"cannot write {self.directory.path}: {error}; what was saved before "
                 "is kept, run the same command again"
             ) from error
-        finally:
-            keeper.close()
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise RunError(
+                f"out of memory with batch_size {self.config.batch_size}; raise "
+                "accumulate, to compute a batch in parts, or set remat: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
         return result
 
     def _restored(self, keeper: Keeper) -> TrainState:

@@ -1,14 +1,20 @@
-"""Ctrl-C and SIGTERM, turned into a question that the loop can ask between steps."""
+"""Signals that ask a run to stop, as a question that the loop can ask between steps.
+
+They are Ctrl-C (SIGINT), SIGTERM and what a closed terminal sends (SIGHUP). Whoever
+ignores SIGHUP from the start, such as `nohup`, is not stopped by it.
+"""
 
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from mixup_jax import hosts
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, [_HANGUP]))
 
 
 class Interrupted(Exception):
@@ -24,7 +30,10 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """Remembers the first signal; a second one of the same kind ends the process."""
+    """Remembers the first signal; a second one of the same kind ends the process.
+
+    But not SIGHUP: of a closed terminal the system and the shell both send it.
+    """
 
     signum: int | None = None
 
@@ -46,21 +55,26 @@ class _SharedRequest(StopRequest):
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """Catches the signals inside the block; outside of the main thread, none."""
-    if hosts.count() > 1:
-        with _interrupt_as_terminate():
-            yield _SharedRequest()
-        return
-    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield request
+        yield _SharedRequest() if hosts.count() > 1 else StopRequest()
         return
+    request, before = StopRequest(), _handlers()
+    if hosts.count() > 1:
+        # The runtime of several processes listens to SIGTERM, and keeps its handler.
+        request = _SharedRequest()
+        before.pop(signal.SIGTERM)
 
     def remember(signum, frame):
         del frame
-        request.signum = signum
-        signal.signal(signum, before[signum])
+        if signum != _HANGUP:
+            signal.signal(signum, before[signum])
+        if isinstance(request, _SharedRequest):
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            request.signum = signum
 
-    before = {signum: signal.signal(signum, remember) for signum in SIGNALS}
+    for signum in before:
+        signal.signal(signum, remember)
     try:
         yield request
     finally:
@@ -68,21 +82,9 @@ def stop_requests() -> Iterator[StopRequest]:
             signal.signal(signum, handler)
 
 
-@contextmanager
-def _interrupt_as_terminate() -> Iterator[None]:
-    """Makes Ctrl-C what the runtime of several processes listens to, SIGTERM."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def terminate(signum, frame):
-        del signum, frame
-        signal.signal(signal.SIGINT, before)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGINT, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _handlers() -> dict[int, Any]:
+    """The present handlers of the signals that are to be caught."""
+    found = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    if _HANGUP and found[_HANGUP] is signal.SIG_IGN:
+        del found[_HANGUP]
+    return found

@@ -11,22 +11,37 @@ import jax
 import numpy as np
 
 from mixup_jax import hosts
+from mixup_jax.runs import weights_and_biases
 from mixup_jax.runs.checkpoint import CheckpointStore
 from mixup_jax.runs.directory import Row, RunDirectory
 from mixup_jax.training.state import TrainState
 
+_NO_CURVES = ("step", "epoch", "time")
+
 
 class Keeper:
-    """Metrics and checkpoints of a run; close it when done."""
+    """Metrics and checkpoints of a run; a context that releases files and threads.
 
-    def __init__(self, directory: RunDirectory):
-        self.directory = directory
+    Args:
+      directory: Of the run.
+      wandb: Project of Weights & Biases that gets the curves too; empty for none.
+    """
+
+    def __init__(self, directory: RunDirectory, *, wandb: str = ""):
+        self.directory, self._project = directory, wandb
         self._open = ExitStack()
         self._store: CheckpointStore | None = None
         self._board: Any = None
+        self._log: weights_and_biases.Log | None = None
         if hosts.is_main():
             self._store = CheckpointStore(directory.checkpoints)
             self._open.callback(self._store.close)
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
 
     def restore(
         self, template: TrainState, report: Callable[[str], None]
@@ -57,6 +72,12 @@ class Keeper:
         def rewind() -> list[Row]:
             self.directory.rewind(step)
             self._board = self._open.enter_context(self.directory.tensorboard(step))
+            if self._project:
+                self._log = self._open.enter_context(
+                    weights_and_biases.board(
+                        self._project, self.directory.path, self.directory.config()
+                    )
+                )
             return self.directory.rows()
 
         return hosts.on_main(rewind)
@@ -66,10 +87,15 @@ class Keeper:
 
         def write() -> None:
             self.directory.append(row)
-            for name, value in row.items():
-                plotted = name not in ("step", "epoch", "time")
-                if plotted and isinstance(value, (int, float)):
-                    self._board.add_scalar(name, value, row["step"])
+            curves = {
+                name: value
+                for name, value in row.items()
+                if name not in _NO_CURVES and isinstance(value, (int, float))
+            }
+            for name, value in curves.items():
+                self._board.add_scalar(name, value, row["step"])
+            if self._log is not None:
+                self._log(curves, row["step"])
             if error is not None:
                 self._save(state, error=error)
 
@@ -107,7 +133,3 @@ class Keeper:
             return made
 
         return hosts.on_main(write)
-
-    def close(self) -> None:
-        """Releases files and threads."""
-        self._open.close()

@@ -12,6 +12,7 @@ from mixup_jax.data.dataset import Dataset, ImageDataset
 from mixup_jax.data.images.conversion import in_memory, streamed
 from mixup_jax.data.preprocessing import preprocessing
 from mixup_jax.errors import UsageError
+from mixup_jax.runs import weights_and_biases
 from mixup_jax.runs.checks import check_batches, check_vicinity
 from mixup_jax.runs.config import RunConfig
 from mixup_jax.runs.directory import Row, RunDirectory, open_directory
@@ -69,6 +70,8 @@ def _checked(config: RunConfig, session: Session) -> tuple[Any, Any, Placement]:
     for name, least in (("checkpoint_every", 1), ("workers", 0), ("profile", 0)):
         if (value := getattr(session, name)) < least:
             raise UsageError(f"{name} must be at least {least}, got {value}")
+    if session.wandb:
+        hosts.on_main(lambda: weights_and_biases.check(session.wandb))
     placement = Placement(session.parallel)
     # First what can be told without the data, which may take minutes to prepare.
     check_batches(config, placement, config.train_examples)

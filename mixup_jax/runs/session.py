@@ -17,6 +17,7 @@ class Session:
         processor.
       report: Called with each line for the person at the screen.
       profile: Steps to trace into the run's directory; 0 for none.
+      wandb: Project of Weights & Biases that gets the curves too; empty for none.
       quiet: Whether the line that shows an epoch's progress is left out.
     """
 
@@ -27,4 +28,5 @@ class Session:
     workers: int = 0
     report: Callable[[str], None] = print
     profile: int = 0
+    wandb: str = ""
     quiet: bool = False

@@ -118,7 +118,7 @@ def test_exit_code_2_reaches_the_shell_without_a_traceback():
 def test_list_and_help_show_runs_fields_and_the_paper():
     code, out, _ = finish(start("--list"))
     assert code == 0
-    names = [line.split()[0] for line in out.strip().split("\n")]
+    names = [line.split()[0] for line in out.strip().split("\n") if line]
     assert names[:2] == ["c10_preact18_erm", "c10_preact18_mixup"]
     code, out, _ = finish(start("--help"))
     assert code == 0

@@ -123,6 +123,16 @@ def test_the_picture_has_two_rows_of_blue_and_orange_points(finished):
                 assert row.sum() > 50
 
 
+def test_the_film_has_a_frame_for_each_snapshot_and_each_is_another(finished):
+    frames = []
+    with Image.open(finished / "figure5_seed0.gif") as film:
+        for place in range(film.n_frames):
+            film.seek(place)
+            frames.append(np.asarray(film.convert("RGB")).tobytes())
+    assert len(set(frames)) == len(frames) == len(STOPS)
+    assert (finished / "figure5_seed0.gif").stat().st_size < 300_000
+
+
 def test_what_is_smaller_than_the_papers_is_said(finished, capsys):
     run(finished)
     out, err = capsys.readouterr()

@@ -123,7 +123,7 @@ def test_some_rows_of_the_table(tmp_path, capsys):
         (("--scale=small",), "--workdir=DIR is missing"),
         (("--scale=small", "--workdir=x", "--seeds=-1"), "seeds"),
         (("--scale=small", "--workdir=x", "--alpha=-1"), "alpha must be"),
-        (("--scale=small", "--workdir=x", "--rows=mixed"), "no row is called 'mixed'"),
+        (("--scale=small", "--workdir=x", "--rows=mixed"), "row 'mixed'. Did you"),
     ],
 )
 def test_wrong_usage_is_refused(arguments, message, tmp_path, monkeypatch):

@@ -173,7 +173,7 @@ def test_the_papers_numbers_are_those_of_table_4():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--rows=irises",), "no row is called 'irises'. Known: abalone_standardised"),
+        (("--rows=irises",), "unknown row 'irises'. Did you mean 'iris_raw_erm'"),
         (("--train_share=1.5",), "train_share must be"),
         (("--scale=tiny",), "scale"),
         (("iris",), "do not know what to do with 'iris'"),
