@@ -9,6 +9,10 @@ The functions below are pure and work in any JAX training loop. Around them:
   evaluation   measures of anybody's predict: inputs -> logits
   runs         a whole run: config, directory, checkpoints, result
   hosts        several processes as one run
+
+Stable are the names in `__all__` here, with their parameters: they change with a major
+version alone (before 1.0 with a minor one), and the changelog says so. What the modules
+hold besides may change with any minor version.
 """
 
 from mixup_jax.losses import soft_cross_entropy, two_target_cross_entropy

@@ -1,16 +1,75 @@
+"""The public API: a change here is one that users notice (see CONTRIBUTING.md)."""
+
+import inspect
+
 import mixup_jax
 
+# Name to parameters; the types among them may change.
+PROMISED = {
+    "Batch": "(inputs, targets)",
+    "CutMixing": "(mask, lam, partner)",
+    "Mixing": "(lam, partner)",
+    "Neighbours": "(indices, counts)",
+    "apply_cutmix": "(draw, images)",
+    "apply_mixing": "(mixing, tree)",
+    "apply_mixing_across": "(mixing, tree, positions, *, axis_name)",
+    "apply_switched": "(draw, images)",
+    "blend": "(first, other, lam)",
+    "closer": "(mixing, tree)",
+    "closest": "(trees, weights)",
+    "combine": "(trees, weights)",
+    "cutmix": "(key, images, targets, *, alpha, lam_per='batch')",
+    "draw_cutmix": "(key, shape, *, alpha, lam_per='batch')",
+    "draw_mixing": "(key, batch_size, *, alpha, lam_per='batch', examples=2, "
+    "probability=1.0)",
+    "gaussian_noise": "(key, inputs, *, sigma)",
+    "mix_loss": "(loss, mixing, predictions, targets)",
+    "mix_real_with_fake": "(key, real, fake, *, alpha)",
+    "mix_sequences": "(mixing, embeddings, lengths)",
+    "mix_shuffled": "(key, first, other, *, alpha)",
+    "mixup": "(key, batch, *, alpha)",
+    "nearest_neighbours": "(points, k, *, labels=None, block=1024)",
+    "pair_lambda": "(lam, partner)",
+    "sample_boxes": "(key, lam, height, width)",
+    "sample_class_partners": "(key, labels)",
+    "sample_dirichlet": "(key, alpha, examples, shape=(), *, probability=1.0)",
+    "sample_lambda": "(key, alpha, shape=(), *, low=0.0, high=1.0, probability=1.0, "
+    "fold=False)",
+    "sample_matching": "(key, batch_size)",
+    "sample_neighbours": "(key, neighbours, indices)",
+    "sample_partners": "(key, batch_size)",
+    "sample_partners_by_distance": "(key, targets, *, bandwidth)",
+    "shuffle_together": "(key, real, fake)",
+    "smooth_labels": "(targets, *, epsilon)",
+    "soft_cross_entropy": "(logits, targets)",
+    "switch": "(key, probability, draw, lam)",
+    "two_target_cross_entropy": "(logits, labels, partner_labels, lam)",
+}
 
-def test_the_public_names_are_those_promised():
+
+def parameters(name):
+    found = getattr(mixup_jax, name)
+    if not (inspect.isfunction(found) or inspect.isclass(found)):
+        return None
+    kept = inspect.signature(found).parameters.values()
+    return str(
+        inspect.Signature(
+            [each.replace(annotation=inspect.Parameter.empty) for each in kept]
+        )
+    )
+
+
+def test_the_public_names_are_those_promised_and_take_what_was_promised():
+    assert sorted(mixup_jax.__all__) == sorted([*PROMISED, "Vicinity"])
+    assert {name: parameters(name) for name in PROMISED} == PROMISED
+
+
+def test_the_fields_of_a_vicinity_are_those_promised_and_none_is_needed():
     promised = """
-        Batch CutMixing Mixing Neighbours Vicinity apply_cutmix apply_mixing
-        apply_mixing_across apply_switched blend closer closest combine cutmix
-        draw_cutmix draw_mixing gaussian_noise mix_loss mix_real_with_fake
-        mix_sequences mix_shuffled mixup nearest_neighbours pair_lambda sample_boxes
-        sample_class_partners sample_dirichlet sample_lambda sample_matching
-        sample_neighbours sample_partners sample_partners_by_distance
-        shuffle_together smooth_labels soft_cross_entropy switch
-        two_target_cross_entropy
+        alpha alpha_end pairing pairing_scope neighbours lam_per lam_low lam_high
+        fold_lam mixed_examples mix_probability mix_from_epoch mix_until_epoch mix_at
+        target label_smoothing noise cutmix_alpha cutmix_probability
     """
-    assert sorted(mixup_jax.__all__) == promised.split()
-    assert all(hasattr(mixup_jax, name) for name in mixup_jax.__all__)
+    fields = inspect.signature(mixup_jax.Vicinity).parameters
+    assert list(fields) == promised.split()
+    assert mixup_jax.Vicinity().alpha == 0
