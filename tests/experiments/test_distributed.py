@@ -20,6 +20,8 @@ RUN = [*TINY, "--epochs=30"]
 # Divides over eight devices; 13 steps.
 WIDE = [*TINY, "--batch_size=80", "--train_examples=1040", "--epochs=1", "--lr_drops="]
 MODES = ("pmap", "shard_map")
+# Any number, that two runs of the tests on one machine do not share a port.
+JOBS = {name: random.randrange(10**5, 10**6) for name in ("SLURM", "Open MPI")}
 # One unit in the last place of the largest parameters, which lie between 1/8 and 1/4.
 ULP = float(np.spacing(np.float32(0.2)))
 
@@ -209,23 +211,30 @@ def test_programs_of_one_process_refuse_several(tmp_path):
     assert not (tmp_path / "w").exists()
 
 
-def test_slurm_says_who_is_who(alone, tmp_path):
-    # Its variables as srun sets them; JAX makes the port of the job's number.
-    job = str(random.randrange(10**5, 10**6))
+def launched_by(launcher, process):
+    """The variables that a launcher sets; JAX makes the port of the job's number."""
+    job = JOBS[launcher]
+    if launcher == "SLURM":
+        return {
+            "SLURM_JOB_ID": str(job),
+            "SLURM_STEP_NODELIST": "127.0.0.1",
+            "SLURM_NTASKS": "2",
+            "SLURM_PROCID": str(process),
+            "SLURM_LOCALID": "0",
+        }
+    return {
+        "OMPI_MCA_orte_hnp_uri": f"{job * 2**12}.0;tcp://127.0.0.1:34911",
+        "OMPI_COMM_WORLD_SIZE": "2",
+        "OMPI_COMM_WORLD_RANK": str(process),
+        "OMPI_COMM_WORLD_LOCAL_RANK": "0",
+    }
+
+
+@pytest.mark.parametrize("launcher", JOBS)
+def test_a_launcher_says_who_is_who(launcher, alone, tmp_path):
+    arguments = [*RUN, f"--workdir={tmp_path}", "--distributed=auto"]
     processes = [
-        start(
-            *RUN,
-            f"--workdir={tmp_path}",
-            "--distributed=auto",
-            more={
-                "SLURM_JOB_ID": job,
-                "SLURM_STEP_NODELIST": "127.0.0.1",
-                "SLURM_NTASKS": "2",
-                "SLURM_PROCID": str(process),
-                "SLURM_LOCALID": "0",
-            },
-        )
-        for process in range(2)
+        start(*arguments, more=launched_by(launcher, process)) for process in range(2)
     ]
     for code, _, err in map(finish, processes):
         assert code == 0, err
