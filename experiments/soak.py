@@ -39,7 +39,7 @@ class Outcome:
       written: Bytes of every checkpoint on the disk by then, before it was damaged.
       good: Step of the newest one that the fault left whole; 0 without any.
       after: Step that the next start continued from; None if it could not.
-      said: Last line of the main process.
+      said: Last line that tells how it ended.
     """
 
     fault: str
@@ -193,7 +193,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
             rows.append([fault, *_counts(of_it), " or ".join(map(str, exits)), said])
     rows.append(["all", *_counts(outcomes), "", ""])
     head = ["fault", "injected", "survived", "steps lost, each", "bytes lost, each"]
-    head += ["exit codes", "what the main process said"]
+    head += ["exit codes", "what was said"]
     saving = [each for each in outcomes if "save" in each.fault]
     hit = sum(each.half_written for each in saving)
     note = (

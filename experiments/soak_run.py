@@ -123,9 +123,13 @@ class Run:
         return self.logs / name
 
     def said(self) -> str:
-        """The main process's last line that says how it ended."""
-        lines = self.log(0).read_text().strip().splitlines()
-        return next((line for line in reversed(lines) if _SAID.search(line)), "")
+        """Last line that says how it ended: the main process's, else another's."""
+        for process in range(len(self.processes)):
+            lines = self.log(process).read_text().strip().splitlines()
+            for line in reversed(lines):
+                if _SAID.search(line):
+                    return line
+        return ""
 
     def params_sha256(self) -> str:
         """Hash of the parameters at the end."""
