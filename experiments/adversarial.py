@@ -35,7 +35,7 @@ from mixup_jax.evaluation import adversarial, robustness
 from mixup_jax.evaluation.classification import error_rate, top5_error_rate
 from mixup_jax.runs import RunConfig, Session, load_trained, run
 from mixup_jax.runs.records import Record
-from mixup_jax.runs.trained import Trained
+from mixup_jax.runs.trained import Trained, run_directory
 from mixup_jax.types import Request
 
 DESCRIPTION = tables.Description(
@@ -125,11 +125,13 @@ def main(argv: Sequence[str]) -> None:
     if common.parse(values, __doc__ or "", argv):
         return
     workdir = common.workdir_of(values)
-    common.start(values, alone=True)
     setting = _setting(values)
     given = [values.erm_a, values.erm_b, values.mixup]
     if any(given) and not all(given):
         raise UsageError("name all of --erm_a, --erm_b and --mixup, or none")
+    for path in filter(None, given):
+        run_directory(path)
+    common.start(values, alone=True)
     seeds = values.seeds or (1 if values.scale == "paper" or any(given) else 3)
     asked = {"scale": values.scale, "seeds": seeds, **setting._asdict()}
     space = Workspace(workdir, asked | {"networks": given})

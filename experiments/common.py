@@ -284,6 +284,11 @@ def _run(body: Callable[[Sequence[str]], None]) -> None:
     except Interrupted as stop:
         print(f"{stop}. The same command continues from there.", file=sys.stderr)
         sys.exit(128 + stop.signum)
+    except OSError as error:
+        if error.filename is None:  # a broken pipe, or a defect
+            raise
+        print(f"failed: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:  # before or after the training itself
         print("\nstopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -48,6 +48,8 @@ def main(argv: Sequence[str]) -> None:
     if values.prepare:
         prepare(values.prepare, session)
     elif values.show:
+        if Path(values.out).suffix != ".png":
+            raise UsageError(f"--out must end in .png, got {values.out}")
         show(_config(values), Path(values.out), session)
     elif values.markdown:
         print(readme_table())

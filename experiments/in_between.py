@@ -30,7 +30,7 @@ from mixup_jax.errors import UsageError
 from mixup_jax.evaluation.in_between import GRID, in_between, sample_pairs
 from mixup_jax.runs import RunConfig, Session, load_trained, run
 from mixup_jax.runs.records import Record
-from mixup_jax.runs.trained import Trained
+from mixup_jax.runs.trained import Trained, run_directory
 
 METHODS = ("erm", "mixup")
 
@@ -81,6 +81,8 @@ def main(argv: Sequence[str]) -> None:
     given = {method: values[method].value for method in METHODS}
     if any(given.values()) and not all(given.values()):
         raise UsageError("name both --erm and --mixup, or neither")
+    for path in filter(None, given.values()):
+        run_directory(path)
     common.need_pictures()
     common.start(values, alone=True)
     single = values.scale == "paper" or any(given.values())

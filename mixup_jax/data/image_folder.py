@@ -65,7 +65,10 @@ def load(
     del manual_dir
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise UsageError(f"there is no folder {root}")
+        raise UsageError(
+            f"there is no folder {root.absolute()}; in it should be train/CLASS/*.jpg "
+            "and validation/CLASS/*.jpg, or CLASS/*.jpg"
+        )
     test = next((name for name in _TESTS if (root / name).is_dir()), None)
     if not (root / _TRAIN).is_dir():
         seed = 0 if split_seed is None else split_seed

@@ -35,7 +35,10 @@ def missing(folder: Path | None, files: Files) -> Files:
     if folder is None:
         return files
     if not folder.is_dir():
-        raise UsageError(f"the folder given as --manual_dir does not exist: {folder}")
+        raise UsageError(
+            f"the folder given as --manual_dir does not exist: {folder}; put your "
+            "archives there, or leave the flag out"
+        )
     for address, file in files.items():
         path = folder / file.filename
         if path.exists() and not _is_published(path, file):

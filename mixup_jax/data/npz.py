@@ -124,7 +124,10 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError as error:
-        raise UsageError(f"there is no file {path}") from error
+        raise UsageError(
+            f"there is no file {path.absolute()}; npz:PREFIX takes PREFIX_train.npz "
+            "and PREFIX_test.npz"
+        ) from error
     except Exception as error:  # whatever is wrong with it, it is not ours to mend
         raise UsageError(
             f"{path} cannot be read as a NumPy archive ({error}); get or make it again"

@@ -51,11 +51,8 @@ def load_trained(
     Raises:
       UsageError: If there is no run or no checkpoint.
     """
-    directory = RunDirectory(Path(workdir).resolve())
-    try:
-        config = config_from_json(directory.config())
-    except FileNotFoundError as error:
-        raise UsageError(f"no run in {directory.path}: no config.json") from error
+    directory = run_directory(workdir)
+    config = config_from_json(directory.config())
     variables = read_variables(directory.checkpoints, best=best)
     dataset = load_dataset(config, session or Session())
     network = config.network(dataset.num_classes)
@@ -65,6 +62,17 @@ def load_trained(
 
     inputs = preprocessing(dataset, config.data, mix_at=config.mix_at)
     return Trained(predict, inputs, dataset)
+
+
+def run_directory(workdir: str | os.PathLike) -> RunDirectory:
+    """Returns the directory of a run; raises UsageError if there is none."""
+    directory = RunDirectory(Path(workdir).resolve())
+    if not (directory.path / "config.json").exists():
+        raise UsageError(
+            f"there is no run in {directory.path}, as it has no config.json; name the "
+            "--workdir of a run that has been carried out"
+        )
+    return directory
 
 
 def load_predictor(

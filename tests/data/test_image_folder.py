@@ -122,7 +122,10 @@ def test_a_moved_time_stamp_counts_as_a_change(split_folder, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda root: shutil.rmtree(root), "there is no folder"),
+        (
+            lambda root: shutil.rmtree(root),
+            "there is no folder .*; in it should be train",
+        ),
         (
             lambda root: shutil.rmtree(root / "val"),
             "none to test on: validation or val",

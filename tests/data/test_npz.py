@@ -117,7 +117,9 @@ def test_a_file_that_is_not_as_it_should_be_is_refused(change, message, tmp_path
 
 def test_missing_truncated_and_pickled_files_are_refused_by_name(tmp_path):
     path = write(tmp_path, train=packed([0, 1])[0])
-    with pytest.raises(UsageError, match=r"there is no file .*mine_test\.npz"):
+    with pytest.raises(
+        UsageError, match=r"there is no file .*mine_test\.npz; npz:PREFIX"
+    ):
         npz.load(path)
     test = tmp_path / "mine_test.npz"
     test.write_bytes((tmp_path / "mine_train.npz").read_bytes()[:100])

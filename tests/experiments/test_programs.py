@@ -12,7 +12,16 @@ import time
 import pytest
 
 from experiments import __main__ as experiments_main
-from experiments import catalogue, common, help_page, report, reproduction
+from experiments import (
+    adversarial,
+    catalogue,
+    common,
+    data,
+    help_page,
+    in_between,
+    report,
+    reproduction,
+)
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs import RunConfig
 from mixup_jax.runs.records import Record, write_records
@@ -166,3 +175,34 @@ def test_a_closed_terminal_stops_a_run_which_is_saved_unless_it_is_to_go_on(
     assert int(out) == (0 if nohup else 128 + signal.SIGHUP), err
     assert (tmp_path / "result.json").exists() == nohup
     assert list((tmp_path / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [(in_between, ("erm", "mixup")), (adversarial, ("erm_a", "erm_b", "mixup"))],
+)
+def test_a_directory_without_a_run_is_refused_before_anything_is_written(
+    module, flags, tmp_path
+):
+    given = [f"--{name}={tmp_path / 'none'}" for name in flags]
+    with pytest.raises(UsageError, match=r"no run in .*none, .*; name the --workdir"):
+        module.main(["program", f"--workdir={tmp_path / 'w'}", *given])
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_file_that_cannot_be_written_is_named_without_a_traceback(
+    monkeypatch, capsys, tmp_path
+):
+    out = tmp_path / "nowhere" / "x.png"
+    flags = ["data", "--show=mnist5k", f"--out={out}"]
+    monkeypatch.setattr(sys, "argv", flags)
+    monkeypatch.setattr(data, "show", lambda config, out, session: out.write_bytes(b""))
+    with pytest.raises(SystemExit) as stop:
+        common.main(data.main)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == f"failed: {out}: No such file or directory\n"
+
+
+def test_a_picture_in_another_format_is_refused():
+    with pytest.raises(UsageError, match=r"--out must end in \.png, got x\.jpeg2"):
+        data.main(["data", "--show=mnist5k", "--out=x.jpeg2"])

@@ -282,3 +282,14 @@ def test_tables_are_split_and_standardised_as_asked(
     run(dataclasses.replace(config, epochs=1, lr_drops=()), tmp_path, session)
     chosen = {"split_seed": 7, "train_share": 0.25, "standardise": False}
     assert chosen.items() <= asked[0].items()
+
+
+def test_a_device_without_enough_memory_is_said_with_what_to_do(
+    tmp_path, config, session, monkeypatch
+):
+    def full(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 9 GB of 8\nmore")
+
+    monkeypatch.setattr(execution.Progress, "step", full)
+    with pytest.raises(RunError, match=r"batch_size 16; raise accumulate.* of 8$"):
+        run(config, tmp_path, session)

@@ -32,7 +32,10 @@ def digest(content: bytes) -> str:
 def check_folder(folder: Path | None) -> None:
     """Raises a UsageError if a folder was given that does not exist."""
     if folder is not None and not folder.is_dir():
-        raise UsageError(f"the folder given as --manual_dir does not exist: {folder}")
+        raise UsageError(
+            f"the folder given as --manual_dir does not exist: {folder}; put your "
+            "archives there, or leave the flag out"
+        )
 
 
 def from_folder(table: Table, folder: Path | None) -> Contents | None:
