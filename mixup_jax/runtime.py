@@ -4,6 +4,7 @@ Only programs call this (experiments, notebooks, benchmarks), never an import of
 library: a user's own process keeps the user's settings.
 """
 
+import ctypes
 import importlib.util
 import mmap
 import os
@@ -19,6 +20,9 @@ import jaxlib
 # 32,768 rows). A leading "-" takes an item off the default list.
 _CPU_OPTION = "xla_cpu_experimental_ynn_fusion_type"
 _CPU_FLAG = f"--{_CPU_OPTION}=-individual_convolution,-reduce"
+
+# Names of malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 _ACCELERATORS = ("jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin", "libtpu")
 
@@ -39,6 +43,8 @@ def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
     done = []
     if _runs_on_cpu() and _choose_cpu_flag():
         done.append(_CPU_FLAG)
+    if _runs_on_cpu() and _keep_memory():
+        done.append("memory kept between steps")
     if cpu_devices:
         jax.config.update("jax_num_cpu_devices", cpu_devices)
         # Size of XLA's thread pool; simulated devices starve each other in a smaller.
@@ -65,6 +71,20 @@ def _choose_cpu_flag() -> bool:
         return False
     os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
     return True
+
+
+def _keep_memory() -> bool:
+    """Tells glibc to keep what is freed, for the next step.
+
+    Else the hundreds of megabytes that a step works in go back to the system after it,
+    and come page by page, filled with zeros, in the next. For that they must lie in one
+    arena: those of threads give back whatever they can.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    library = ctypes.CDLL(None)
+    settings = {_M_ARENA_MAX: 1, _M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1}
+    return all(library.mallopt(name, value) for name, value in settings.items())
 
 
 def _xla_knows(option: str) -> bool:

@@ -1,4 +1,5 @@
 import os
+import platform
 import subprocess
 import sys
 
@@ -46,6 +47,25 @@ def test_other_flags_of_the_user_are_kept_beside_ours():
     other = "--xla_cpu_enable_fast_math=false"
     code = START + "import os, jax; jax.devices(); print(os.environ['XLA_FLAGS'])"
     assert python(code, XLA_FLAGS=other)[-1].startswith(other + " --xla_cpu_exp")
+
+
+def faults(code):
+    """Pages that a program asks for while it makes 64 MB of numbers, over and over."""
+    counted = """
+import resource, jax, jax.numpy as jnp
+make = jax.jit(lambda x: jnp.cumsum(jnp.sin(x)[::-1]) + 1)
+x = jnp.ones(2**24)
+for _ in range(5): make(x).block_until_ready()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5): make(x).block_until_ready()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    return int(python(code + counted)[-1])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_a_step_does_not_ask_the_system_for_its_memory_again():
+    assert 3 * faults(START) < faults("")
 
 
 @pytest.mark.parametrize("platforms", ["tpu", "cuda,cpu"])

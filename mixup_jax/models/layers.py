@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Shaped
 
 from mixup_jax.errors import UsageError, unknown
+from mixup_jax.models.convolution import convolve
 from mixup_jax.models.initialisation import (
     INITIALISATIONS,
     Initialisation,
@@ -108,6 +109,7 @@ class Layers:
             dtype=self.dtype,
             kernel_init=self._initialisation.conv,
             bias_init=uniform_bias(size * size * x.shape[-1] // groups),
+            conv_general_dilated=convolve,
             name=name,
         )(x)
         return checkpoint_name(y, KEPT)
