@@ -1,197 +1,134 @@
-r"""What each vicinity costs, beside a training step of the paper's network.
+r"""How fast it is: ours beside PyTorch and plain Flax, in turns in one process.
 
-  python -m experiments.benchmark --json=benchmark.json
-  python -m experiments.benchmark --batch_size=32 --width=16 --only=mixup_ac_rp
+  python -m experiments.benchmark --quick              under a minute, the main ratios
+  python -m experiments.benchmark --json=speed.json    everything
+  python -m experiments.benchmark --only=vicinities    what each vicinity costs
 
-Virtual examples are made as in training: from a data set on the device, with crops,
-flips and normalisation (random bytes stand for CIFAR-10). All sides run in turns in one
-process. "Over ERM" is the time that a vicinity adds to making a batch, as a share of a
-whole ERM step, forward and backward, of PreAct ResNet-18; what is mixed inside the
-network is measured as whole steps instead, which varies more.
+Suites: steps (a training step of every network), mixing (against a copy of the batch),
+populations (all seeds in one program), evaluation (with attacks), growth (batch, width,
+data set), starting (import, compile, memory), vicinities. Every side runs once in a
+round, in alternating order; medians, and half the distance between the quartiles.
+Beside it: experiments.benchmark_input (reading images), experiments.scaling (devices).
+
+PyTorch needs the extra `bench`, and is eager; ours is what training runs. All sides run
+under the XLA settings of our programs, plain Flax too.
 """
 
-import dataclasses
-import functools
+import importlib
 import json
+import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
 from absl import flags
 
-from experiments import common, timing
-from experiments.ablation import VICINITIES
-from mixup_jax import models, runtime
-from mixup_jax.data.augment import augment, normalise
+from experiments import common, markdown
+from experiments.benchmarks.suite import Comparison, Options, table
+from mixup_jax import runtime
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs.environment import environment
-from mixup_jax.training.optimizer import make_optimizer
-from mixup_jax.training.placement import Placement
-from mixup_jax.training.recipe import TrainRecipe
-from mixup_jax.training.state import initial_state
-from mixup_jax.training.step import train_step, virtual_examples
-from mixup_jax.training.step_data import Share, TrainData
-from mixup_jax.vicinity.neighbours import Neighbours
-from mixup_jax.vicinity.vicinity import Vicinity
 
-_EXAMPLES, _CLASSES, _SHAPE = 10_000, 10, (32, 32, 3)
-
-# The paper's, and what stands beside them.
-_SIDES: dict[str, dict[str, Any]] = {
-    **VICINITIES,
-    "lambda per pair": {"alpha": 1.0, "lam_per": "pair"},
-    "lambda per example": {"alpha": 1.0, "lam_per": "example"},
-    "Dirichlet of 3": {"alpha": 1.0, "mixed_examples": 3},
-    "CutMix": {"cutmix_probability": 1.0},
-    "mixup or CutMix": {"alpha": 1.0, "cutmix_probability": 0.5},
-    "pairs within a device": {"alpha": 1.0, "pairing_scope": "device"},
-}
-_STREAMED = "partners fetched from the other devices"
-
-
-@dataclasses.dataclass(frozen=True)
-class Bench:
-    """A network and random data of CIFAR-10's shape, on one device or several."""
-
-    width: int
-    batch_size: int
-    placement: Placement
-
-    def recipe(self, vicinity: Vicinity) -> TrainRecipe:
-        """The training step's parts."""
-        return TrainRecipe(
-            models.create("preact_resnet18", _CLASSES, width=self.width),
-            make_optimizer("sgd", lambda step: 0.1, weight_decay=1e-4),
-            _prepare,
-            num_classes=_CLASSES,
-            batch_size=self.batch_size,
-            steps_per_epoch=_EXAMPLES // self.batch_size,
-            epochs=200,
-            vicinity=vicinity,
-        )
-
-    @functools.cached_property
-    def data(self) -> TrainData:
-        """Random images and labels, and a table of random neighbours."""
-        rng = np.random.default_rng(0)
-        near = rng.integers(0, _EXAMPLES, (_EXAMPLES, 200), np.int32)
-        data = TrainData(
-            rng.integers(0, 256, (_EXAMPLES, *_SHAPE), np.uint8),
-            rng.integers(0, _CLASSES, _EXAMPLES, np.int32),
-            np.arange(_EXAMPLES, dtype=np.int32),
-            jax.random.key(0),
-            np.array(1, np.float32),
-            Neighbours(near, np.full(_EXAMPLES, 200, np.int32)),
-        )
-        return self.placement.replicate(data)
-
-    def batches(self, vicinity: Vicinity, *, streamed: bool = False) -> Callable:
-        """Makes the virtual examples of one batch.
-
-        With `streamed`, a device has its own share of the batch alone, as if it had
-        come from the host, and partners are fetched from the other devices.
-        """
-        recipe = self.recipe(vicinity)
-
-        def make(step, data, share):
-            indices = data.order[: self.batch_size]
-            return virtual_examples(recipe, data, step, indices, share)[0]
-
-        run = self.placement.parallelise(make)
-        step = self.placement.replicate(np.int32(3))
-        share = self.share(streamed)
-        data = self.data._replace(inputs=None) if streamed else self.data
-        return lambda: run(step, data, share)
-
-    def steps(self, vicinity: Vicinity) -> Callable:
-        """Takes whole training steps, one after another."""
-        recipe = self.recipe(vicinity)
-        run = self.placement.parallelise(functools.partial(train_step, recipe))
-        variables = models.initialise(recipe.network, jax.random.key(0), _SHAPE)
-        opt_state = recipe.optimizer.init(variables["params"])
-        state = self.placement.replicate(initial_state(variables, opt_state))
-        share = self.share()
-        return lambda: run(state, self.data, share)
-
-    def share(self, streamed: bool = False) -> Share:
-        """Positions in the batch; if streamed, with the inputs there."""
-        positions = self.placement.positions(self.batch_size)
-        if not streamed:
-            return Share(positions)
-        inputs = np.asarray(self.data.inputs)[: self.batch_size]
-        return Share(positions, self.placement.split(inputs))
-
-
-def _prepare(keys, inputs):
-    mean, std = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-    return normalise(augment(keys, inputs, pad=4, flip=True), mean, std)
+COMPARED = ("steps", "mixing", "populations", "evaluation", "growth")
+SUITES = (*COMPARED, "starting", "vicinities")
+_QUICK = ("steps", "mixing", "populations", "vicinities")
 
 
 def main(argv: Sequence[str]) -> None:
+    values = _flags()
+    if common.parse(values, __doc__ or "", argv):
+        return
+    chosen = values.only or (_QUICK if values.quick else SUITES)
+    for name in chosen:
+        if name not in SUITES:
+            raise unknown("suite", name, SUITES)
+    rounds = values.rounds or (3 if values.quick else 7)
+    if rounds < 2:
+        raise UsageError(f"rounds must be at least 2, got {rounds}")
+    _need_torch(chosen)
+    print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
+    options = Options(rounds, values.quick, os.cpu_count() or 1)
+    content = run(chosen, options, values)
+    if values.json:
+        Path(values.json).write_text(json.dumps(content, indent=2) + "\n")
+        print(f"\nAll figures: {values.json}")
+
+
+def _flags() -> flags.FlagValues:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    flags.DEFINE_integer("batch_size", 128, "examples per step", **here)
-    flags.DEFINE_integer("width", 64, "channels of the first stage", **here)
-    flags.DEFINE_integer("rounds", 21, "rounds of batches; steps take a third", **here)
-    flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
-    flags.DEFINE_list("only", None, "these vicinities beside erm; all", **here)
+    flags.DEFINE_bool("quick", False, "the main ratios, in under a minute", **here)
+    flags.DEFINE_list("only", None, f"these suites of {', '.join(SUITES)}", **here)
+    flags.DEFINE_integer("rounds", 0, "of all sides; 0: 7, with --quick 3", **here)
     flags.DEFINE_string("json", None, "file for all figures", **here)
-    if common.parse(values, __doc__, argv):
-        return
-    if values.rounds < 6:
-        raise UsageError(f"rounds must be at least 6, got {values.rounds}")
-    print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
-    chosen = {"erm", *(values.only or [*_SIDES, _STREAMED])}
-    for name in chosen - {_STREAMED}:
-        if name not in _SIDES:
-            raise unknown("vicinity", name, [*_SIDES, _STREAMED])
-    bench = Bench(values.width, values.batch_size, Placement("shard_map"))
-    rows = measure(bench, chosen, values.rounds)
-    print(table(rows))
-    if values.json:
-        content = {"environment": environment(), "vicinities": rows}
-        Path(values.json).write_text(json.dumps(content, indent=2) + "\n")
+    flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
+    flags.DEFINE_integer("batch_size", 128, "of the vicinities' suite", **here)
+    flags.DEFINE_integer("width", 64, "of its first stage, in channels", **here)
+    flags.DEFINE_list("vicinities", None, "these beside erm; default all", **here)
+    return values
 
 
-def measure(
-    bench: Bench, chosen: Collection[str], rounds: int
-) -> dict[str, dict[str, Any]]:
-    """Returns for each vicinity its milliseconds, and what it adds to an ERM step."""
-    sides = {name: Vicinity(**_SIDES[name]) for name in _SIDES if name in chosen}
-    made = {name: v for name, v in sides.items() if not v.stage}
-    stepped = {name: v for name, v in sides.items() if v.stage or name == "erm"}
-    makers = {name: bench.batches(v) for name, v in made.items()}
-    if _STREAMED in chosen:
-        makers[_STREAMED] = bench.batches(Vicinity(alpha=1.0), streamed=True)
-    batches = timing.in_turns(makers, rounds=rounds)
-    steps = timing.in_turns(
-        {name: bench.steps(v) for name, v in stepped.items()}, rounds=rounds // 3
-    )
-    step = steps["erm"].median
-    rows = {}
-    for kind, times in (("batch", batches), ("step", steps)):
-        for name, took in times.items():
-            rows[name if name not in rows else f"{name}, whole step"] = {
-                "milliseconds": 1e3 * took.median,
-                "spread_milliseconds": 1e3 * took.spread,
-                "over_erm": (took.median - times["erm"].median) / step,
-                "measured_on": kind,
-            }
-    return rows
+def _need_torch(chosen: Sequence[str]) -> None:
+    try:
+        importlib.import_module("torch")
+    except ImportError as error:
+        if set(chosen) - {"vicinities", "growth"}:
+            raise UsageError(
+                "PyTorch, which ours is compared with, is missing: install "
+                "'mixup-jax[bench]', or take --only=vicinities,growth"
+            ) from error
 
 
-def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Returns the figures as Markdown."""
-    lines = ["| vicinity | ms | ± | measured on | over ERM |", "|---|---|---|---|---|"]
-    for name, row in rows.items():
-        lines.append(
-            f"| {name} | {row['milliseconds']:.2f} | {row['spread_milliseconds']:.2f} "
-            f"| {row['measured_on']} | {row['over_erm']:+.2%} |"
-        )
-    return "\n".join(lines)
+def run(
+    chosen: Sequence[str], options: Options, values: flags.FlagValues
+) -> dict[str, Any]:
+    """Measures the chosen suites, prints their tables, and returns all figures."""
+    content: dict[str, Any] = {"environment": environment(), "comparisons": []}
+    for name in [suite for suite in SUITES if suite in chosen]:
+        print(f"{name} ...", file=sys.stderr)
+        module = importlib.import_module(f"experiments.benchmarks.{name}")
+        if name == "starting":
+            content[name] = module.measure(options.threads)
+            print(f"{_starts(content[name])}\n")
+        elif name == "vicinities":
+            content[name] = module.measure(module.chosen(values), options)
+            print(f"{module.table(content[name])}\n")
+        elif found := module.measure(options):
+            content["comparisons"] += [each.content() for each in found]
+            content |= headlines(found)
+            print(f"{table(found)}\n")
+    if rows := content.get("vicinities"):
+        mixup = next((row for name, row in rows.items() if name == "mixup_ac_rp"), None)
+        if mixup:
+            content["mixup_overhead_over_erm"] = mixup["over_erm"]
+    for name, value in content.items():
+        if isinstance(value, float):
+            print(f"{name}: {value:.3g}")
+    return content
+
+
+def headlines(found: Sequence[Comparison]) -> dict[str, float]:
+    """Returns the ratios that are told first; over 1, ours is faster."""
+    ratios: dict[str, float] = {}
+    for each in found:
+        if each.item.startswith("step, PreAct"):
+            ratios["cpu_step_ratio_vs_pytorch"] = each.ratio("PyTorch")
+            last = each.ratio("PyTorch, channels last")
+            ratios["cpu_step_ratio_vs_pytorch_channels_last"] = last
+            ratios["cpu_step_ratio_vs_plain_flax"] = each.ratio("plain Flax")
+        if each.item.startswith("table 4") and " 1 seeds" not in each.item:
+            ratios["seeds_in_one_program_ratio"] = each.ratio("PyTorch")
+    return ratios
+
+
+def _starts(rows: dict[str, dict[str, float]]) -> str:
+    head = ["start", "import, s", "initialise", "compile", "step", "first step after"]
+    cells = [
+        [name, *(f"{value:.2f}" for value in row.values())]
+        for name, row in rows.items()
+    ]
+    return markdown.table([*head, "peak memory, GB"], cells)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 import mixup_jax
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted([*ROOT.glob("mixup_jax/**/*.py"), *ROOT.glob("experiments/*.py")])
+SOURCES = sorted([*ROOT.glob("mixup_jax/**/*.py"), *ROOT.glob("experiments/**/*.py")])
 
 # A module may import those of its own line and of the lines above, never below.
 LAYERS = [
@@ -32,7 +32,11 @@ HOMES = {
     "orbax": {"mixup_jax/runs/checkpoint.py"},
     "absl": {"experiments"},
     "wandb": {"mixup_jax/runs/weights_and_biases.py"},
-    "torch": {"mixup_jax/models/weights.py", "experiments/benchmark_input.py"},
+    "torch": {
+        "mixup_jax/models/weights.py",
+        "experiments/benchmark_input.py",
+        "experiments/benchmarks/torch_",
+    },
 }
 
 

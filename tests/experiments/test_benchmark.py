@@ -1,9 +1,19 @@
+"""The benchmark: sides in turns, ratios the right way round, every suite at work."""
+
+import json
+
 import jax
 import numpy as np
+import pytest
 
 from experiments import benchmark, timing
+from experiments.benchmarks import growth, mixing, our_side, steps, suite, vicinities
+from mixup_jax import models
+from mixup_jax.errors import UsageError
 from mixup_jax.training.placement import Placement
 from mixup_jax.vicinity.vicinity import Vicinity
+
+OPTIONS = suite.Options(rounds=2, quick=True, threads=1)
 
 
 def test_sides_run_in_turns_and_the_first_call_does_not_count():
@@ -14,9 +24,147 @@ def test_sides_run_in_turns_and_the_first_call_does_not_count():
     assert all(0 <= t.best <= t.median for t in times.values())
 
 
+def took(seconds):
+    return timing.Timing(seconds, 0.1 * seconds, 0.9 * seconds)
+
+
+def test_a_ratio_over_1_says_that_ours_is_faster():
+    sides = {"ours": took(2.0), "PyTorch": took(3.0)}
+    found = suite.Comparison("work", 10, "images", sides)
+    assert found.ratio("PyTorch") == 1.5
+    assert found.content()["sides"]["ours"]["per_second"] == 5.0
+    line = suite.table([found]).split("\n")[-1]
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == [
+        "work",
+        "PyTorch",
+        "3000",
+        "3e+02",
+        "3.333 images",
+        "1.50",
+    ]
+
+
+def test_the_headlines_are_those_of_the_tables():
+    sides = {
+        "ours": took(2.0),
+        "PyTorch": took(3.0),
+        "PyTorch, channels last": took(1.0),
+        "plain Flax": took(4.0),
+    }
+    step = suite.Comparison("step, PreAct ResNet-18, batch 8", 8, "examples", sides)
+    grid = suite.Comparison("table 4's MLP, 20 seeds x 3 alphas", 1, "steps", sides)
+    alone = suite.Comparison("table 4's MLP, 1 seeds x 1 alphas", 1, "steps", sides)
+    assert benchmark.headlines([step, grid, alone]) == {
+        "cpu_step_ratio_vs_pytorch": 1.5,
+        "cpu_step_ratio_vs_pytorch_channels_last": 0.5,
+        "cpu_step_ratio_vs_plain_flax": 2.0,
+        "seeds_in_one_program_ratio": 1.5,
+    }
+
+
+@pytest.mark.parametrize("name", steps.FAMILIES)
+def test_both_sides_of_a_family_are_the_same_network(name):
+    torch = pytest.importorskip("torch", reason="needs the extra bench")
+    from experiments.benchmarks import torch_networks
+
+    family = steps.FAMILIES[name]
+    network = models.create(family.model, family.classes, **family.overrides)
+    ours = models.shapes(network, family.inputs)["params"]
+    kind, arguments = family.torch
+    classes = () if kind == "Perceptron" else (family.classes,)
+    with torch.device("meta"):
+        theirs = getattr(torch_networks, kind)(*classes, **arguments)
+    assert sum(leaf.size for leaf in jax.tree.leaves(ours)) == sum(
+        parameter.numel() for parameter in theirs.parameters()
+    )
+
+
+@pytest.mark.parametrize("adam", [False, True])
+def test_our_side_trains(adam):
+    step = our_side.step(
+        "mlp", (4,), 3, batch_size=8, overrides={"width": 5}, adam=adam
+    )
+    before, after = step(), step()
+    assert int(before.step) == int(after.step) == 1
+    assert float(before.loss_sum) > 0
+
+
+def test_pytorch_s_side_trains():
+    pytest.importorskip("torch", reason="needs the extra bench")
+    from experiments.benchmarks import torch_networks, torch_side
+
+    network = torch_networks.Perceptron([4, 16, 3])
+    step = torch_side.train_step(network, (4,), 3, batch_size=64, alpha=0.0, adam=True)
+    losses = [step() for _ in range(300)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_growth_is_of_what_it_says(monkeypatch):
+    asked = []
+
+    def step(*args, **options):
+        asked.append(options)
+        return lambda: None
+
+    monkeypatch.setattr(our_side, "step", step)
+    found = growth.measure(OPTIONS._replace(quick=False))
+    assert [each.item for each in found[:2]] == [
+        "growth, batch size 16",
+        "growth, batch size 32",
+    ]
+    assert [options["batch_size"] for options in asked[:2]] == [16, 32]
+    assert asked[-1]["examples"] == 50_000
+
+
+def test_mixing_is_timed_against_a_copy(monkeypatch):
+    pytest.importorskip("torch", reason="needs the extra bench")
+    monkeypatch.setattr(mixing, "SHAPES", {"small": (4, 8, 8, 3)})
+    (found,) = mixing.measure(OPTIONS)
+    assert list(found.sides)[:4] == [
+        "mixup",
+        "mixup, lambda per example",
+        "CutMix",
+        "copy",
+    ]
+    assert found.amount == 4 * 8 * 8 * 3 * 4 / 1e6
+
+
+def test_the_program_writes_what_it_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark.runtime, "start", lambda **_: "")
+    file = tmp_path / "speed.json"
+    benchmark.main(
+        [
+            "benchmark",
+            "--only=vicinities",
+            "--width=4",
+            "--batch_size=8",
+            "--rounds=2",
+            "--vicinities=mixup_ac_rp",
+            f"--json={file}",
+        ]
+    )
+    content = json.loads(file.read_text())
+    rows = content["vicinities"]
+    assert list(rows) == ["erm", "mixup_ac_rp", "erm, whole step"]
+    assert content["mixup_overhead_over_erm"] == rows["mixup_ac_rp"]["over_erm"]
+    assert "| mixup_ac_rp |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--only=stepz", "Did you mean .steps"),
+        ("--rounds=1", "rounds must be at least 2"),
+    ],
+)
+def test_bad_flags_are_refused(flag, message):
+    with pytest.raises(UsageError, match=message):
+        benchmark.main(["benchmark", flag])
+
+
 def test_a_streamed_batch_is_mixed_across_devices():
     placement = Placement("shard_map", tuple(jax.devices()[:2]))
-    bench = benchmark.Bench(4, 16, placement)
+    bench = vicinities.Bench(4, 16, placement)
     plain = bench.batches(Vicinity())()
     mixed = bench.batches(Vicinity(alpha=1.0), streamed=True)()
     assert mixed.inputs.shape == plain.inputs.shape == (8, 32, 32, 3)
@@ -30,13 +178,13 @@ def test_the_table_says_what_was_measured():
         "over_erm": 0.001,
         "measured_on": "batch",
     }
-    text = benchmark.table({"erm": row})
+    text = vicinities.table({"erm": row})
     assert "| erm | 1.50 | 0.25 | batch | +0.10% |" in text
 
 
 def test_the_cost_of_one_vicinity_beside_erm():
-    bench = benchmark.Bench(4, 8, Placement("shard_map", tuple(jax.devices()[:1])))
-    rows = benchmark.measure(bench, {"erm", "noise_01"}, 6)
+    bench = vicinities.Bench(4, 8, Placement("shard_map", tuple(jax.devices()[:1])))
+    rows = vicinities.measure(vicinities.Chosen(bench, {"erm", "noise_01"}), OPTIONS)
     assert list(rows) == ["erm", "noise_01", "erm, whole step"]
     assert rows["erm"]["over_erm"] == 0
     step = rows["erm, whole step"]["milliseconds"]

@@ -14,7 +14,7 @@ import torch
 
 from mixup_jax import models
 from mixup_jax.models import convert
-from tests.models import torch_reference as reference
+from experiments.benchmarks import torch_networks as reference
 
 
 class Member(NamedTuple):

@@ -20,7 +20,7 @@ from experiments import import_weights  # noqa: E402
 from mixup_jax import models  # noqa: E402
 from mixup_jax.models import weights  # noqa: E402
 from tests.models import comparison  # noqa: E402
-from tests.models.torch_reference import randomise  # noqa: E402
+from experiments.benchmarks.torch_networks import randomise  # noqa: E402
 
 CASES = {
     "wide_resnet28_10": (

@@ -1,6 +1,6 @@
-"""The paper's networks in PyTorch, written from their descriptions.
+"""The paper's networks in PyTorch, written from their descriptions, not from ours.
 
-They share no code with `mixup_jax`. Modules are named as in the files that people
+Tests and benchmarks compare with them. Modules are named as in the files that people
 have weights of: pytorch-cifar and mixup-cifar10 (PreAct ResNet), Veit (DenseNet),
 torchvision and timm (ResNet, ResNeXt), GCommandsPytorch (speech), mixup's GAN script.
 WideResNet is named as xternalz's WideResNet-pytorch.
@@ -16,7 +16,10 @@ from torch.nn import functional as F
 
 
 class Chain(nn.Module):
+    """A network as a chain of stages."""
+
     def parts(self):
+        """Returns the stem, stage 1, stage 2, ..."""
         raise NotImplementedError
 
     def forward(self, x):
@@ -36,6 +39,8 @@ def pooled(x):
 
 
 class PreActBlock(nn.Module):
+    """Two convolutions behind batch norm and ReLU."""
+
     def __init__(self, inputs, outputs, stride, raw, dropout):
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(inputs), conv(inputs, outputs, 3, stride)
@@ -55,6 +60,8 @@ class PreActBlock(nn.Module):
 
 
 class PreActResNet(Chain):
+    """Liu's, or the official variant."""
+
     def __init__(self, classes, depth, width, official, dropout=0.0):
         super().__init__()
         self.official = official
@@ -84,6 +91,8 @@ class PreActResNet(Chain):
 
 
 class WideBlock(nn.Module):
+    """Two convolutions behind batch norm and ReLU, dropout between."""
+
     def __init__(self, inputs, outputs, stride, dropout):
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(inputs), conv(inputs, outputs, 3, stride)
@@ -102,6 +111,8 @@ class WideBlock(nn.Module):
 
 
 class Group(nn.Module):
+    """Layers under the name that files give them."""
+
     def __init__(self, layers):
         super().__init__()
         self.layer = nn.Sequential(*layers)
@@ -111,6 +122,12 @@ class Group(nn.Module):
 
 
 class WideResNet(Chain):
+    """WRN-depth-width."""
+
+    block1: Group
+    block2: Group
+    block3: Group
+
     def __init__(self, classes, depth, width, dropout=0.0):
         super().__init__()
         self.conv1 = conv(3, 16, 3)
@@ -136,6 +153,8 @@ class WideResNet(Chain):
 
 
 class DenseLayer(nn.Module):
+    """A bottleneck whose output is added to the channels."""
+
     def __init__(self, inputs, growth, dropout):
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(inputs), conv(inputs, 4 * growth, 1)
@@ -149,6 +168,8 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
+    """Fewer channels, half the size."""
+
     def __init__(self, inputs, outputs):
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(inputs), conv(inputs, outputs, 1)
@@ -158,6 +179,14 @@ class Transition(nn.Module):
 
 
 class DenseNet(Chain):
+    """DenseNet-BC."""
+
+    block1: Group
+    block2: Group
+    block3: Group
+    trans1: Transition
+    trans2: Transition
+
     def __init__(self, classes, depth, growth, dropout=0.0):
         super().__init__()
         channels = 2 * growth
@@ -185,6 +214,8 @@ class DenseNet(Chain):
 
 
 class Bottleneck(nn.Module):
+    """1x1, 3x3 (grouped in ResNeXt), 1x1."""
+
     def __init__(self, inputs, inner, outputs, stride, groups):
         super().__init__()
         self.conv1, self.bn1 = conv(inputs, inner, 1), nn.BatchNorm2d(inner)
@@ -205,6 +236,8 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(Chain):
+    """ResNet and ResNeXt for ImageNet."""
+
     def __init__(self, classes, blocks, width, groups=1, group_width=64):
         super().__init__()
         self.conv1, self.bn1 = conv(3, width, 7, 2), nn.BatchNorm2d(width)
@@ -230,6 +263,8 @@ class ResNet(Chain):
 
 
 class SpeechLeNet(Chain):
+    """Two convolutions, two dense layers."""
+
     def __init__(self, classes, width, hidden, flat, dropout=0.5):
         super().__init__()
         self.conv1, self.conv2 = nn.Conv2d(1, width, 5), nn.Conv2d(width, width, 5)
@@ -249,6 +284,8 @@ class SpeechLeNet(Chain):
 
 
 class SpeechVGG(Chain):
+    """VGG-11 of one channel with batch norm."""
+
     def __init__(self, classes, width, hidden, flat):
         super().__init__()
         layers, inputs = [], 1
@@ -274,6 +311,8 @@ class SpeechVGG(Chain):
 
 
 class Perceptron(Chain):
+    """Dense layers with ReLU between."""
+
     def __init__(self, sizes):
         super().__init__()
         layers = []
