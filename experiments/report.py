@@ -31,7 +31,9 @@ RESULTS = Path(__file__).with_name("results")
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    flags.DEFINE_string("runs", "runs/all", "directory that holds theirs", **here)
+    flags.DEFINE_string(
+        "runs", "runs/all", "directory that holds the experiments'", **here
+    )
     flags.DEFINE_string("out", None, "directory for the page [that of --runs]", **here)
     text = "copy the results of these experiments into experiments/results"
     flags.DEFINE_list("keep", [], text, **here)
