@@ -6,6 +6,9 @@ one product at a time. Parameters, and so checkpoints, are those of the plain fo
 each form gains: docs/speed.md.
 """
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -19,6 +22,18 @@ from mixup_jax.models import winograd
 _WORTH_A_TRANSFORM = 48
 # Channels of a block that groups are merged into: less is slow, more is wasted zeros.
 _BLOCK = 32
+
+_plain = contextvars.ContextVar("plain", default=False)
+
+
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """Within it every convolution that is traced is XLA's own."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
 
 
 def convolve(
@@ -35,7 +50,7 @@ def convolve(
     Takes what that does, and gives the same.
     """
     plain = dict(options, window_strides=strides, padding=padding)
-    if jax.default_backend() == "cpu":
+    if jax.default_backend() == "cpu" and not _plain.get():
         if _suits_winograd(x, kernel, strides, padding, feature_group_count):
             return winograd.convolve(x, kernel)
         merged = _groups_in_a_block(kernel, feature_group_count)

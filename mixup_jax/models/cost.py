@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mixup_jax import models
+from mixup_jax.models.convolution import plainly
 
 
 def parameters(network: nn.Module, inputs: tuple[int, ...]) -> int:
@@ -18,10 +20,14 @@ def parameters(network: nn.Module, inputs: tuple[int, ...]) -> int:
 
 
 def multiply_adds(network: nn.Module, inputs: tuple[int, ...]) -> int:
-    """Returns the multiply-adds of convolutions and dense layers for one example."""
+    """Returns the multiply-adds of convolutions and dense layers for one example.
+
+    Of the direct sums, however they are computed.
+    """
     x = jax.ShapeDtypeStruct((1, *inputs), jnp.float32)
     variables = models.shapes(network, inputs)
-    jaxpr = jax.make_jaxpr(lambda v, x: network.apply(v, x, train=False))(variables, x)
+    with plainly():
+        jaxpr = jax.make_jaxpr(partial(network.apply, train=False))(variables, x)
     return sum(_of_equation(equation) for equation in _equations(jaxpr.jaxpr))
 
 

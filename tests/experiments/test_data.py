@@ -63,7 +63,9 @@ def test_a_picture_is_drawn_of_what_the_first_step_sees(arguments, tmp_path, cap
 def test_the_targets_of_a_picture_are_the_shares(monkeypatch, tmp_path):
     from experiments import contact_sheet
 
-    assert contact_sheet.label_of(np.array([0.0, 0.25, 0.75])) == "0.75 of 2 + 0.25 of 1"
+    assert (
+        contact_sheet.label_of(np.array([0.0, 0.25, 0.75])) == "0.75 of 2 + 0.25 of 1"
+    )
     assert contact_sheet.label_of(np.array([0.0, 1.0, 0.0])) == "class 1"
 
 

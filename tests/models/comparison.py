@@ -12,9 +12,9 @@ import numpy as np
 import optax
 import torch
 
+from experiments.benchmarks import torch_networks as reference
 from mixup_jax import models
 from mixup_jax.models import convert
-from experiments.benchmarks import torch_networks as reference
 
 
 class Member(NamedTuple):

@@ -10,7 +10,7 @@ from jax import lax
 
 from mixup_jax import models
 from mixup_jax.models import winograd
-from mixup_jax.models.convolution import convolve
+from mixup_jax.models.convolution import convolve, plainly
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
@@ -122,7 +122,14 @@ def test_elsewhere_every_convolution_is_xlas(monkeypatch):
     assert forms(*grouped, groups=8) == {"conv_general_dilated"}
 
 
-def test_a_network_is_the_same_in_either_form(monkeypatch):
+def test_the_plain_form_can_be_asked_for_and_ends_with_the_asking():
+    wide = drawn((1, 4, 4, 96), (3, 3, 96, 96))
+    with plainly():
+        assert forms(*wide) == {"conv_general_dilated"}
+    assert "custom_vjp" in forms(*wide)
+
+
+def test_a_network_is_the_same_in_either_form():
     network = models.create("wide_resnet28_10", depth=10, width=8)
     variables = models.initialise(network, jax.random.key(0), (8, 8, 3))
     x = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
@@ -136,7 +143,7 @@ def test_a_network_is_the_same_in_either_form(monkeypatch):
         return jax.jit(jax.grad(loss))(variables["params"])
 
     ours = gradients()
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    plain = gradients()
+    with plainly():
+        plain = gradients()
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=3e-5)

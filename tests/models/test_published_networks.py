@@ -17,10 +17,10 @@ from pytorchcv.models.resnext import ResNeXt  # noqa: E402
 from pytorchcv.models.wrn_cifar import CIFARWRN  # noqa: E402
 
 from experiments import import_weights  # noqa: E402
+from experiments.benchmarks.torch_networks import randomise  # noqa: E402
 from mixup_jax import models  # noqa: E402
 from mixup_jax.models import weights  # noqa: E402
 from tests.models import comparison  # noqa: E402
-from experiments.benchmarks.torch_networks import randomise  # noqa: E402
 
 CASES = {
     "wide_resnet28_10": (

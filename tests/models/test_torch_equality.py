@@ -10,11 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from experiments.benchmarks import torch_networks as reference  # noqa: E402
 from mixup_jax import models  # noqa: E402
 from mixup_jax.models import convert  # noqa: E402
 from mixup_jax.models.dropout import Dropout  # noqa: E402
 from tests.models import comparison  # noqa: E402
-from experiments.benchmarks import torch_networks as reference  # noqa: E402
 
 TOLERANCE = 1e-4
 
