@@ -3,6 +3,7 @@ r"""How fast it is: ours beside PyTorch and plain Flax, in turns in one process.
   python -m experiments.benchmark --quick              under a minute, the main ratios
   python -m experiments.benchmark --json=speed.json    everything
   python -m experiments.benchmark --only=vicinities    what each vicinity costs
+  python -m experiments.benchmark --only=accelerator   for a GPU, with torch.compile
 
 Suites: steps (a training step of every network), mixing (against a copy of the batch),
 populations (all seeds in one program), evaluation (with attacks), growth (batch, width,
@@ -32,6 +33,7 @@ from mixup_jax.runs.environment import environment
 
 COMPARED = ("steps", "mixing", "populations", "evaluation", "growth")
 SUITES = (*COMPARED, "starting", "vicinities")
+_ASKED_FOR = ("accelerator",)  # these only by name
 _QUICK = ("steps", "mixing", "populations", "vicinities")
 
 
@@ -41,8 +43,8 @@ def main(argv: Sequence[str]) -> None:
         return
     chosen = values.only or (_QUICK if values.quick else SUITES)
     for name in chosen:
-        if name not in SUITES:
-            raise unknown("suite", name, SUITES)
+        if name not in (*SUITES, *_ASKED_FOR):
+            raise unknown("suite", name, (*SUITES, *_ASKED_FOR))
     rounds = values.rounds or (3 if values.quick else 7)
     if rounds < 2:
         raise UsageError(f"rounds must be at least 2, got {rounds}")
@@ -59,7 +61,8 @@ def _flags() -> flags.FlagValues:
     values = flags.FlagValues()
     here = {"flag_values": values}
     flags.DEFINE_bool("quick", False, "the main ratios, in under a minute", **here)
-    flags.DEFINE_list("only", None, f"these suites of {', '.join(SUITES)}", **here)
+    text = f"these suites of {', '.join((*SUITES, *_ASKED_FOR))}"
+    flags.DEFINE_list("only", None, text, **here)
     flags.DEFINE_integer("rounds", 0, "of all sides; 0: 7, with --quick 3", **here)
     flags.DEFINE_string("json", None, "file for all figures", **here)
     flags.DEFINE_integer("cpu_devices", 0, "devices to simulate on a CPU", **here)
@@ -85,12 +88,18 @@ def run(
 ) -> dict[str, Any]:
     """Measures the chosen suites, prints their tables, and returns all figures."""
     content: dict[str, Any] = {"environment": environment(), "comparisons": []}
-    for name in [suite for suite in SUITES if suite in chosen]:
+    for name in [suite for suite in (*SUITES, *_ASKED_FOR) if suite in chosen]:
         print(f"{name} ...", file=sys.stderr)
         module = importlib.import_module(f"experiments.benchmarks.{name}")
         if name == "starting":
             content[name] = module.measure(options.threads)
             print(f"{_starts(content[name])}\n")
+        elif name == "accelerator":
+            measured = module.measure(options)
+            content[name] = [
+                {**each.comparison.content(), "share": each.share} for each in measured
+            ]
+            print(f"{module.table(measured)}\n")
         elif name == "vicinities":
             content[name] = module.measure(module.chosen(values), options)
             print(f"{module.table(content[name])}\n")

@@ -25,8 +25,12 @@ def train_step(
     layout: torch.memory_format = torch.contiguous_format,
     alpha: float = 1.0,
     adam: bool = False,
+    bfloat16: bool = False,
+    compiled: bool = False,
 ) -> Callable[[], float]:
     """Returns a training step on random data: mixup as in the paper, then the update.
+
+    It runs on a GPU if there is one, and ends when that has.
 
     Args:
       network: Is trained.
@@ -36,11 +40,16 @@ def train_step(
       layout: Of parameters and images in memory.
       alpha: 0 for ERM.
       adam: Adam at 1e-3 rather than SGD with momentum and weight decay.
+      bfloat16: Forward and backward by autocast.
+      compiled: By `torch.compile`.
     """
-    x = torch.randn(batch_size, *inputs)
+    device = _device()
+    x = torch.randn(batch_size, *inputs, device=device)
+    network = network.to(device)
     if len(inputs) == 3:
         x, network = x.to(memory_format=layout), _laid_out(network, layout)
-    y = torch.randint(0, classes, (batch_size,))
+    y = torch.randint(0, classes, (batch_size,), device=device)
+    run: Any = torch.compile(network) if compiled else network
     if adam:
         optimizer: Any = torch.optim.Adam(network.parameters(), 1e-3)
     else:
@@ -51,19 +60,24 @@ def train_step(
     def step() -> float:
         network.train()
         optimizer.zero_grad()
-        if alpha:
-            lam = float(np.random.beta(alpha, alpha))
-            partner = torch.randperm(batch_size)
-            logits = network(lam * x + (1 - lam) * x[partner])
-            loss = lam * F.cross_entropy(logits, y)
-            loss = loss + (1 - lam) * F.cross_entropy(logits, y[partner])
-        else:
-            loss = F.cross_entropy(network(x), y)
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+            if alpha:
+                lam = float(np.random.beta(alpha, alpha))
+                partner = torch.randperm(batch_size, device=device)
+                logits = run(lam * x + (1 - lam) * x[partner])
+                loss = lam * F.cross_entropy(logits, y)
+                loss = loss + (1 - lam) * F.cross_entropy(logits, y[partner])
+            else:
+                loss = F.cross_entropy(run(x), y)
         loss.backward()
         optimizer.step()
         return loss.item()
 
     return step
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _laid_out(network: Any, layout: torch.memory_format) -> nn.Module:

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from experiments import benchmark, timing
-from experiments.benchmarks import growth, mixing, our_side, steps, suite, vicinities
+from experiments.benchmarks import (
+    accelerator,
+    growth,
+    mixing,
+    our_side,
+    steps,
+    suite,
+    vicinities,
+)
 from mixup_jax import models
 from mixup_jax.errors import UsageError
 from mixup_jax.training.placement import Placement
@@ -97,6 +105,33 @@ def test_pytorch_s_side_trains():
     step = torch_side.train_step(network, (4,), 3, batch_size=64, alpha=0.0, adam=True)
     losses = [step() for _ in range(300)]
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_suite_for_a_gpu_runs_in_both_precisions_and_says_the_share(monkeypatch):
+    pytest.importorskip("torch", reason="needs the extra bench")
+    small = steps.FAMILIES["PreAct ResNet-18"]._replace(
+        inputs=(8, 8, 3),
+        torch=("PreActResNet", {"depth": 10, "width": 4, "official": False}),
+        overrides={"depth": 10, "width": 4},
+    )
+    monkeypatch.setitem(steps.FAMILIES, "PreAct ResNet-18", small)
+    found = accelerator.measure(OPTIONS, side=64)
+    assert [each.precision for each in found] == ["float32", "bfloat16"]
+    first = found[0]
+    # Three times two operations for each of the multiply-adds of a direct convolution.
+    rate = 8 / first.comparison.sides["ours"].median
+    macs = accelerator._operations(small) / 6
+    assert (
+        macs
+        == 8 * 8 * 9 * (3 * 4 + 2 * 4 * 4)
+        + sum(
+            size * size * (9 * c * 2 * c + 9 * 4 * c * c + c * 2 * c)
+            for size, c in ((4, 4), (2, 8), (1, 16))
+        )
+        + 32 * 10
+    )
+    assert 0 < first.share and rate > 0
+    assert "bfloat16" in accelerator.table(found).split("\n")[-1]
 
 
 def test_growth_is_of_what_it_says(monkeypatch):
