@@ -43,7 +43,10 @@ def test_ratios_do_not_change_with_scale_or_shift(seed, scale):
     targets = (labels + 1) % 6
     other = logits * scale + 3
     np.testing.assert_allclose(
-        objectives.dlr(other, labels), objectives.dlr(logits, labels), rtol=0.02
+        objectives.dlr(other, labels),
+        objectives.dlr(logits, labels),
+        rtol=0.02,
+        atol=1e-4,  # of a ratio near 0: the shift of 3 costs digits of small logits
     )
     np.testing.assert_allclose(
         objectives.targeted_dlr(other, labels, targets),

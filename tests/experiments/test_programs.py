@@ -154,7 +154,13 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 def test_a_closed_terminal_stops_a_run_which_is_saved_unless_it_is_to_go_on(
     nohup, tmp_path
 ):
-    flags = [*TINY, "--epochs=40", "--checkpoint_every=1000", f"--workdir={tmp_path}"]
+    epochs = 40 if nohup else 40_000  # the one is to end, the other never
+    flags = [
+        *TINY,
+        f"--epochs={epochs}",
+        "--checkpoint_every=100000",
+        f"--workdir={tmp_path}",
+    ]
     program = [sys.executable, "-m", "experiments.cifar", *flags]
     if nohup:  # which would take the output off the terminal too
         program = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *program]
