@@ -125,7 +125,8 @@ def headlines(found: Sequence[Comparison]) -> dict[str, float]:
             ratios["cpu_step_ratio_vs_pytorch"] = each.ratio("PyTorch")
             last = each.ratio("PyTorch, channels last")
             ratios["cpu_step_ratio_vs_pytorch_channels_last"] = last
-            ratios["cpu_step_ratio_vs_plain_flax"] = each.ratio("plain Flax")
+            if "plain Flax" in each.sides:
+                ratios["cpu_step_ratio_vs_plain_flax"] = each.ratio("plain Flax")
         if each.item.startswith("table 4") and " 1 seeds" not in each.item:
             ratios["seeds_in_one_program_ratio"] = each.ratio("PyTorch")
     return ratios

@@ -106,7 +106,7 @@ def _family(name: str, family: Family, options: Options) -> Comparison:
         adam=family.adam,
     )
     sides: dict[str, Callable] = {"ours": ours, **_torch_sides(family, options)}
-    if family.model == "preact_resnet18":
+    if family.model == "preact_resnet18" and not options.quick:
         sides["plain Flax"] = plain_flax.train_step(family.batch_size, 64)
         sides["ours, ERM"] = our_side.step(
             family.model,
