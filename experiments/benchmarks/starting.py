@@ -12,9 +12,18 @@ from typing import Any
 
 from mixup_jax.errors import RunError
 
+# Not getrusage, whose maximum a new program takes over from the one that started it.
+_PEAK = """
+import pathlib
+def peak_memory():
+    status = pathlib.Path("/proc/self/status")  # of Linux; else not known
+    lines = status.read_text().splitlines() if status.exists() else []
+    found = [line for line in lines if line.startswith("VmHWM")]
+    return int(found[0].split()[1]) / 1e6 if found else float("nan")
+"""
 # What is timed, with PreAct ResNet-18 at a batch of 128.
 _PROGRAM = """
-import json, resource, sys, time
+import json, time
 begin = time.perf_counter()
 import jax
 from mixup_jax import runtime
@@ -33,11 +42,11 @@ print(json.dumps({
     "compile_s": (first - initialised) - (again - first),
     "step_s": again - first,
     "first_step_after_s": first - begin,
-    "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    "peak_memory_gb": peak_memory(),
 }))
 """
 _TORCH = """
-import json, resource, time
+import json, time
 begin = time.perf_counter()
 from experiments.benchmarks import torch_networks, torch_side
 torch_side.set_threads(THREADS)
@@ -58,7 +67,7 @@ print(json.dumps({
     "compile_s": 0.0,
     "step_s": again - first,
     "first_step_after_s": first - begin,
-    "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    "peak_memory_gb": peak_memory(),
 }))
 """
 
@@ -76,7 +85,10 @@ def _run(program: str, cache: str | None) -> dict[str, Any]:
     if cache:
         environment["JAX_COMPILATION_CACHE_DIR"] = cache
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", _PEAK + program],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise RunError(f"a program to be timed failed: {done.stderr[-500:]}")
