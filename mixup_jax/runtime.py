@@ -28,7 +28,7 @@ _ACCELERATORS = ("jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin", "
 
 
 def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
-    """Chooses XLA settings for a CPU and turns on the compilation cache.
+    """Chooses settings of XLA and of memory for a CPU, and keeps compiled programs.
 
     Call it first, before anything is computed. What the user has set in XLA_FLAGS,
     JAX_PLATFORMS or JAX_COMPILATION_CACHE_DIR stays as it is.
@@ -41,9 +41,10 @@ def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
       One line saying what was set.
     """
     done = []
-    if _runs_on_cpu() and _choose_cpu_flag():
+    on_cpu = _runs_on_cpu()
+    if on_cpu and _choose_cpu_flag():
         done.append(_CPU_FLAG)
-    if _runs_on_cpu() and _keep_memory():
+    if on_cpu and _keep_memory():
         done.append("memory kept between steps")
     if cpu_devices:
         jax.config.update("jax_num_cpu_devices", cpu_devices)

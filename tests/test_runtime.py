@@ -49,6 +49,16 @@ def test_other_flags_of_the_user_are_kept_beside_ours():
     assert python(code, XLA_FLAGS=other)[-1].startswith(other + " --xla_cpu_exp")
 
 
+def test_checking_a_run_does_not_start_the_platform():
+    code = """
+from jax._src import xla_bridge
+from experiments import cifar
+cifar.RUNS["c10_preact18_mixup"].validate()
+print(xla_bridge.backends_are_initialized())
+"""
+    assert python(code)[-1] == "False"
+
+
 def faults(code):
     """Pages that a program asks for while it makes 64 MB of numbers, over and over."""
     counted = """

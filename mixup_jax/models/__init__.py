@@ -20,6 +20,7 @@ from jax.typing import DTypeLike
 
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.models import initialisation
+from mixup_jax.models.convolution import plainly
 from mixup_jax.models.densenet import DenseNet
 from mixup_jax.models.gan import Discriminator, Generator
 from mixup_jax.models.mlp import MLP
@@ -146,7 +147,12 @@ def initialise(network: nn.Module, key: Key, inputs: tuple[int, ...]) -> PyTree:
 def shapes(network: nn.Module, inputs: tuple[int, ...]) -> PyTree:
     """Returns the shapes and types of a network's variables, without any compute."""
     x = jax.ShapeDtypeStruct((1, *inputs), jnp.float32)
-    return jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), x)
+    # Asking which form suits the platform would start it: before several processes have
+    # joined, and before a program has chosen its settings.
+    with plainly():
+        return jax.eval_shape(
+            lambda x: network.init(jax.random.key(0), x, train=False), x
+        )
 
 
 def _fields(network: Callable[..., nn.Module]) -> dict[str, Any]:
