@@ -51,7 +51,7 @@ def convolve(
     Takes what that does, and gives the same.
     """
     plain = dict(options, window_strides=strides, padding=padding)
-    if jax.default_backend() == "cpu" and not _plain.get():
+    if not _plain.get() and jax.default_backend() == "cpu":
         if _suits_winograd(x, kernel, strides, padding, feature_group_count):
             return winograd.convolve(x, kernel)
         merged = _groups_in_a_block(kernel, feature_group_count)
