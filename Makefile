@@ -14,6 +14,9 @@ EXTRAS ?= test,data
 comma := ,
 TEST_STAMP := .venv/$(subst $(comma),-,$(EXTRAS)).stamp
 
+# Where it is set, every start of Python compiles each module anew: seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 ifneq ($(shell command -v uv 2>/dev/null),)
   VENV := uv venv --quiet --python $(PYTHON) .venv
   INSTALL := VIRTUAL_ENV=.venv uv pip install --quiet -c constraints.txt

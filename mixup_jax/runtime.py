@@ -21,6 +21,10 @@ import jaxlib
 _CPU_OPTION = "xla_cpu_experimental_ynn_fusion_type"
 _CPU_FLAG = f"--{_CPU_OPTION}=-individual_convolution,-reduce"
 
+# Seconds. JAX keeps nothing that compiles in under 1, as most of a small network does.
+_MIN_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+_WORTH_KEEPING = 0.1
+
 # Names of malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
@@ -55,6 +59,8 @@ def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
     if cache and not jax.config.jax_compilation_cache_dir:
         directory = _cache_directory()
         jax.config.update("jax_compilation_cache_dir", str(directory))
+        if _MIN_SECONDS not in os.environ:
+            jax.config.update(_MIN_SECONDS.lower(), _WORTH_KEEPING)
         done.append(f"compilation cache {directory}")
     return "; ".join(done) if done else "settings of JAX left as they were"
 

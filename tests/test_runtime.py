@@ -114,6 +114,18 @@ def test_the_compilation_cache_lies_with_the_user_and_an_own_one_stays(tmp_path)
     assert python(code, JAX_COMPILATION_CACHE_DIR=own)[-1] == own
 
 
+def test_what_compiles_in_a_tenth_of_a_second_is_kept_unless_the_user_says_otherwise(
+    tmp_path,
+):
+    code = START + (
+        "import jax; print(jax.config.jax_persistent_cache_min_compile_time_secs)"
+    )
+    home = {"XDG_CACHE_HOME": str(tmp_path)}
+    assert python(code, **home)[-1] == "0.1"
+    said = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "3"}
+    assert python(code, **home, **said)[-1] == "3.0"
+
+
 def test_an_unknown_option_is_never_given_to_xla():
     # XLA aborts the whole process on one.
     code = "from mixup_jax import runtime; print(runtime._xla_knows('xla_cpu_no_such'))"

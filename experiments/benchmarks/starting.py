@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from typing import Any
+from typing import Any, NamedTuple
 
 from mixup_jax.errors import RunError
 
@@ -21,20 +21,17 @@ def peak_memory():
     found = [line for line in lines if line.startswith("VmHWM")]
     return int(found[0].split()[1]) / 1e6 if found else float("nan")
 """
-# What is timed, with PreAct ResNet-18 at a batch of 128.
-_PROGRAM = """
+# What is timed; IMPORTS and BUILD are each side's.
+_TIMED = """
 import json, time
 begin = time.perf_counter()
-import jax
-from mixup_jax import runtime
-runtime.start()
-from experiments.benchmarks import our_side
+IMPORTS
 imported = time.perf_counter()
-step = our_side.step("preact_resnet18", (32, 32, 3), 10, batch_size=128, overrides={})
+BUILD
 initialised = time.perf_counter()
-jax.block_until_ready(step())
+step()
 first = time.perf_counter()
-jax.block_until_ready(step())
+step()
 again = time.perf_counter()
 print(json.dumps({
     "import_s": imported - begin,
@@ -45,45 +42,74 @@ print(json.dumps({
     "peak_memory_gb": peak_memory(),
 }))
 """
-_TORCH = """
-import json, time
-begin = time.perf_counter()
-from experiments.benchmarks import torch_networks, torch_side
-torch_side.set_threads(THREADS)
-imported = time.perf_counter()
-network = torch_networks.PreActResNet(10, 18, 64, official=False)
-step = torch_side.train_step(
-    network, (3, 32, 32), 10, batch_size=128,
-    layout=torch_side.LAYOUTS["PyTorch, channels last"],
-)
-initialised = time.perf_counter()
-step()
-first = time.perf_counter()
-step()
-again = time.perf_counter()
-print(json.dumps({
-    "import_s": imported - begin,
-    "initialise_s": initialised - imported,
-    "compile_s": 0.0,
-    "step_s": again - first,
-    "first_step_after_s": first - begin,
-    "peak_memory_gb": peak_memory(),
-}))
+
+
+class _Program(NamedTuple):
+    """What one side imports, and how it comes by its `step`."""
+
+    imports: str
+    build: str
+
+    def code(self) -> str:
+        timed = _TIMED.replace("IMPORTS", self.imports).replace("BUILD", self.build)
+        return _PEAK + timed
+
+
+_OURS = """
+import jax
+from mixup_jax import runtime
+runtime.start()
 """
+# PreAct ResNet-18 at a batch of 128.
+_STEP = _Program(
+    _OURS + "from experiments.benchmarks import our_side",
+    """
+inputs = (32, 32, 3)
+run = our_side.step("preact_resnet18", inputs, 10, batch_size=128, overrides={})
+step = lambda: jax.block_until_ready(run())
+""",
+)
+# What `make demo` does before its first step of mixup, files aside.
+_DEMO = _Program(
+    _OURS + "from experiments import demo",
+    """
+from mixup_jax.runs.runner import build
+from mixup_jax.runs.session import Session
+parts = build(demo.METHODS["mixup"], Session())
+steps = parts.steps(parts.placement.replicate(parts.initial_state()))
+step = lambda: jax.block_until_ready(next(steps))
+""",
+)
+_TORCH = _Program(
+    "from experiments.benchmarks import torch_networks, torch_side",
+    """
+torch_side.set_threads(THREADS)
+network = torch_networks.PreActResNet(10, 18, 64, official=False)
+layout = torch_side.LAYOUTS["PyTorch, channels last"]
+step = torch_side.train_step(network, (3, 32, 32), 10, batch_size=128, layout=layout)
+""",
+)
 
 
 def measure(threads: int) -> dict[str, dict[str, float]]:
-    """Returns seconds and gigabytes of a cold start, a warm one, and PyTorch's."""
-    with tempfile.TemporaryDirectory() as cache:
-        cold, warm = (_run(_PROGRAM, cache) for _ in range(2))
-    theirs = _run(_TORCH.replace("THREADS", str(threads)), None)
-    return {"ours, cold": cold, "ours, warm": warm, "PyTorch, channels last": theirs}
+    """Returns seconds and gigabytes of cold starts, warm ones, and PyTorch's."""
+    found = {}
+    for name, program in (("demo's MLP", _DEMO), ("PreAct ResNet-18", _STEP)):
+        with tempfile.TemporaryDirectory() as cache:
+            for state in ("cold", "warm"):
+                found[f"{name}, ours, {state}"] = _run(program.code(), cache)
+    theirs = _TORCH.code().replace("THREADS", str(threads))
+    found["PreAct ResNet-18, PyTorch, channels last"] = _run(theirs, None)
+    return found
 
 
 def _run(program: str, cache: str | None) -> dict[str, Any]:
     environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "true"}
+    # Else every start compiles each Python module anew, here and in PyTorch's.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if cache:
-        environment["JAX_COMPILATION_CACHE_DIR"] = cache
+        environment["XDG_CACHE_HOME"] = cache
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     done = subprocess.run(
         [sys.executable, "-c", _PEAK + program],
         env=environment,
