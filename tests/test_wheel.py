@@ -60,6 +60,8 @@ def built(tmp_path_factory):
     ignored = shutil.ignore_patterns("__pycache__")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    (copy / "tests" / "__pycache__").mkdir()  # as a run of the tests leaves it
+    (copy / "tests" / "__pycache__" / "blocks.cpython-311.pyc").touch()
     python(BUILD, out, cwd=copy)
     return out
 
@@ -76,6 +78,7 @@ def test_the_wheel_holds_the_library_alone_with_types_and_licence(built):
         if path.is_file() and path.suffix != ".pyc"
     }
     assert {name for name in names if "dist-info" not in name} == files
+    assert "mixup_jax/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -85,7 +88,7 @@ def test_the_source_distribution_has_what_the_tests_need(built):
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "README.md", "CITATION.cff", "tests/conftest.py"} <= names
     assert {"tests/runs/test_config.py", "experiments/paper_tables.json"} <= names
-    assert not any("__pycache__" in name for name in names)
+    assert not any(name.endswith((".pyc", "__pycache__")) for name in names)
 
 
 def test_every_module_of_the_wheel_and_the_readme_run_without_the_repository(
