@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: which are caught, what a second one does, who stops."""
+"""Signals that ask a run to stop: which are caught, what a second one does."""
 
 import os
 import signal
