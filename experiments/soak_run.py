@@ -164,9 +164,9 @@ def _count_steps(path: str) -> None:
         count = mmap.mmap(file.fileno(), _COUNT.size)
     take = Telemetry.step
 
-    def step(self: Telemetry) -> None:
-        take(self)
-        count[:] = _COUNT.pack(_COUNT.unpack(count)[0] + 1)
+    def step(self: Telemetry, steps: int = 1) -> None:
+        take(self, steps)
+        count[:] = _COUNT.pack(_COUNT.unpack(count)[0] + steps)
 
     Telemetry.step = step
 

@@ -204,10 +204,10 @@ def gather(value: float) -> list[float]:
     return multihost_utils.process_allgather(np.float32(value)).tolist()
 
 
-def told_to_stop(step: int) -> bool:
-    """Whether all processes are to stop at this step, as one of them has got SIGTERM.
+def told_to_stop(call: int) -> bool:
+    """Whether all processes are to stop after this call, as one has got SIGTERM.
 
-    The runtime picks a step that none has passed yet. To be called at every step, by
-    all processes if by one.
+    The runtime picks a call that none has passed yet. To be asked after every call of
+    the loop, with their number, by all processes if by one.
     """
-    return count() > 1 and multihost_utils.reached_preemption_sync_point(step)
+    return count() > 1 and multihost_utils.reached_preemption_sync_point(call)

@@ -48,6 +48,9 @@ class RunConfig(Vicinity, DataOptions):
     )
     epochs: int = _field(200, "passes over the training set")
     batch_size: int = _field(128, "examples per step, over all devices")
+    steps_per_call: int = _field(
+        1, "steps that a compiled call takes, where a step is short for its device"
+    )
     accumulate: int = _field(
         1, "parts of a device's batch, one after another: less memory"
     )
@@ -187,7 +190,7 @@ class RunConfig(Vicinity, DataOptions):
         return whole + (rest > 0 and not self.drop_last)
 
 
-_AT_LEAST_1 = ("epochs", "batch_size", "eval_batch_size", "accumulate")
+_AT_LEAST_1 = "epochs batch_size eval_batch_size accumulate steps_per_call".split()
 _COUNTS = (
     "depth ghost_batch_norm learning_rate lr_delay lr_factor lr_warmup lr_warmup_from "
     "weight_decay width"

@@ -31,7 +31,7 @@ from mixup_jax.training.state import TrainState
 
 # Between looks at whether the loss is finite.
 _SECONDS_BETWEEN_CHECKS = 2.0
-_STEPS_BETWEEN_CHECKS = 50
+_CALLS_BETWEEN_CHECKS = 50
 
 # By group of the training set; null in the files where the group is empty.
 _TRAIN_ERRORS = ("train_error_real", "train_error_corrupted")
@@ -96,12 +96,12 @@ class Execution:
         checks, meter = _Checks(), Meter()
         telemetry = Telemetry(meter, self.parts.placement)
         trace = Trace(self.directory.path / "profile", self._traced_steps)
-        for after in self.parts.steps(state, meter):
-            state, step = after, step + 1
-            progress.step(step, config.batch_size, state)
-            telemetry.step()
-            trace.step()
-            if checks.due(step):
+        for call, (done, after) in enumerate(self.parts.steps(state, meter), 1):
+            state, taken, step = after, done - step, done
+            progress.step(step, taken * config.batch_size, state)
+            telemetry.step(taken)
+            trace.step(taken)
+            if checks.due(call):
                 self._check_finite(state)
             if step % steps_per_epoch == 0:
                 self._check_finite(state)
@@ -110,7 +110,7 @@ class Execution:
                 keeper.epoch(row, state, error=self._error_to_save(row))
                 progress.epoch(step, _summary(row))
                 telemetry.begin()
-            signum = request.at(step)
+            signum = request.at(call)
             if signum and step < config.epochs * steps_per_epoch:
                 self._check_finite(state)
                 keeper.stop(state)
@@ -170,9 +170,9 @@ class Execution:
         kept = self.keeper.restore(fresh, self.session.report)
         state = self.parts.placement.replicate(fresh if kept is None else kept)
         if int(state.step) < step:
-            for after in self.parts.steps(state):
+            for done, after in self.parts.steps(state, steps_per_call=1):
                 state = after
-                if int(state.step) == step:
+                if done == step:
                     break
         return first_bad(self.parts, state)
 
@@ -209,9 +209,9 @@ class _Checks:
     def __init__(self):
         self._last = time.monotonic()
 
-    def due(self, step: int) -> bool:
+    def due(self, call: int) -> bool:
         if hosts.count() > 1:  # whose clocks differ, and who must stop at one step
-            return step % _STEPS_BETWEEN_CHECKS == 0
+            return call % _CALLS_BETWEEN_CHECKS == 0
         now = time.monotonic()
         due = now - self._last > _SECONDS_BETWEEN_CHECKS
         if due:

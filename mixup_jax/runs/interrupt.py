@@ -37,10 +37,10 @@ class StopRequest:
 
     signum: int | None = None
 
-    def at(self, step: int) -> int | None:
-        """Returns the signal to stop for after this step, in all processes the same.
+    def at(self, call: int) -> int | None:
+        """Returns the signal to stop for after this call, in all processes the same.
 
-        To be called after every step.
+        To be called after every call of the loop, with their number.
         """
         return self.signum
 
@@ -48,8 +48,8 @@ class StopRequest:
 class _SharedRequest(StopRequest):
     """One of several processes stops with the others, whoever got the signal."""
 
-    def at(self, step: int) -> int | None:
-        return signal.SIGTERM if hosts.told_to_stop(step) else None
+    def at(self, call: int) -> int | None:
+        return signal.SIGTERM if hosts.told_to_stop(call) else None
 
 
 @contextmanager

@@ -126,9 +126,16 @@ class Parts:
         return TrainData(self._inputs, self._labels, *self.placement.replicate(rest))
 
     def steps(
-        self, state: TrainState, meter: Meter | None = None
-    ) -> Iterator[TrainState]:
-        """Trains from `state` to the end; see `train_steps` on donation."""
+        self,
+        state: TrainState,
+        meter: Meter | None = None,
+        *,
+        steps_per_call: int | None = None,
+    ) -> Iterator[tuple[int, TrainState]]:
+        """Trains from `state` to the end, yielding as `train_steps` does.
+
+        Steps per call are the config's unless they are given.
+        """
         return train_steps(
             functools.partial(train_step, self.recipe()),
             state,
@@ -138,6 +145,7 @@ class Parts:
             epochs=self.config.epochs,
             stream=self.stream(self.dataset.train, seed=self.config.seed),
             meter=meter,
+            steps_per_call=steps_per_call or self.config.steps_per_call,
         )
 
     def evaluators(self) -> dict[str, Evaluator]:

@@ -11,7 +11,7 @@ from mixup_jax.runs.directory import Row
 from mixup_jax.training.loop import Meter
 from mixup_jax.training.placement import Placement
 
-# The first steps compile, and move data for the first time.
+# The first calls compile, and move data for the first time.
 _FIRST_TRACED = 3
 
 
@@ -37,9 +37,9 @@ class Telemetry:
         """Starts an epoch; what comes before, such as evaluation, is not counted."""
         self._begin, self._steps, self._meter.waited = self._clock(), 0, 0.0
 
-    def step(self) -> None:
-        """Counts a step."""
-        self._steps += 1
+    def step(self, steps: int = 1) -> None:
+        """Counts a step, or those of a call."""
+        self._steps += steps
 
     def row(self) -> Row:
         """Returns the measures of the epoch, whose last step is to be done.
@@ -67,24 +67,26 @@ class Trace:
 
     Args:
       path: Directory of the trace.
-      steps: How many, after the first few; 0 for none.
+      steps: At least how many, after the first few calls; 0 for none.
     """
 
     def __init__(self, path: Path, steps: int):
-        self._path, self._steps, self._seen = path, steps, 0
+        self._path, self._left, self._calls = path, steps, 0
 
-    def step(self) -> None:
-        """To be called after every step."""
-        self._seen += 1
-        if not self._steps:
+    def step(self, steps: int = 1) -> None:
+        """To be called after every step, or every call of several."""
+        self._calls += 1
+        if self._left <= 0:
             return
-        if self._seen == _FIRST_TRACED:
+        if self._calls == _FIRST_TRACED:
             jax.profiler.start_trace(str(self._path))
-        elif self._seen == _FIRST_TRACED + self._steps:
-            self.close()
+        elif self._calls > _FIRST_TRACED:
+            self._left -= steps
+            if self._left <= 0:
+                jax.profiler.stop_trace()
 
     def close(self) -> None:
         """Ends a trace that is under way."""
-        if self._steps and self._seen >= _FIRST_TRACED:
+        if self._left > 0 and self._calls >= _FIRST_TRACED:
             jax.profiler.stop_trace()
-            self._steps = 0
+            self._left = 0

@@ -46,7 +46,8 @@ def kind(config: RunConfig) -> RunConfig | None:
         return None
     # ERM is mixup with alpha 0, where nothing else is asked of mixing.
     same: dict[str, Any] = dict.fromkeys(_OF_SEED, 0) | dict.fromkeys(_OF_MEMBER, 0.0)
-    return dataclasses.replace(config, **same)
+    # A population takes whole epochs at once.
+    return dataclasses.replace(config, **same, steps_per_call=1)
 
 
 def run_together(

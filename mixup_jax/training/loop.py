@@ -1,5 +1,6 @@
 """The loop over steps: no files, no flags, no printing; those live with the caller."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 import numpy as np
 
 from mixup_jax.evaluation.classification import Sums, add
+from mixup_jax.training.calls import Call, calls, several, stacked
 from mixup_jax.training.order import Order
 from mixup_jax.training.placement import Placement
 from mixup_jax.training.state import TrainState
@@ -46,8 +48,11 @@ def train_steps(
     epochs: int,
     stream: Stream | None = None,
     meter: Meter | None = None,
-) -> Iterator[TrainState]:
-    """Trains from wherever `state` stands to the end, yielding after every step.
+    steps_per_call: int = 1,
+) -> Iterator[tuple[int, TrainState]]:
+    """Trains from wherever `state` stands to the end.
+
+    Yields the steps taken so far and the state, after every step or call of several.
 
     Args:
       step: Per-device training step, (state, data, share) -> state.
@@ -59,35 +64,42 @@ def train_steps(
       epochs: In all, those already behind `state` included.
       stream: Where inputs come from that are not in `data`.
       meter: Counts how long they were waited for.
+      steps_per_call: That a compiled call takes at most; see `calls`.
     """
-    run = placement.parallelise(step, donate_state=True)
+
+    @functools.cache
+    def program(steps: int) -> Callable:
+        taken = several(step, steps, state.params)
+        return placement.parallelise(taken, donate_state=True)
+
     start, end = int(state.step), epochs * order.steps_per_epoch
+    plan = functools.partial(calls, order, start, end, steps_per_call)
     if stream is None:
-        shares = _shares(placement, order, start, end)
+        shares = _shares(placement, order, plan())
     else:
         requests = order.requests(
             start, end, host=placement.host, hosts=placement.hosts
         )
         batches = (meter or Meter()).timed(stream(requests))
-        shares = _streamed_shares(placement, batches)
-    for count, share in zip(range(start, end), shares, strict=True):
-        epoch, place = divmod(count, order.steps_per_epoch)
-        if place == 0 or count == start:
+        shares = _streamed_shares(placement, stacked(batches, plan()))
+    for count, (call, share) in enumerate(zip(plan(), shares, strict=True)):
+        epoch, place = divmod(call.first, order.steps_per_epoch)
+        if place == 0 or count == 0:
             data = data._replace(order=placement.replicate(order.epoch(epoch)))
-        state = run(state, data, share)
+        state = program(call.steps)(state, data, share)
         if placement.must_wait(count):
             jax.block_until_ready(state.step)
-        yield state
+        yield call.first + call.steps, state
 
 
 def _shares(
-    placement: Placement, order: Order, start: int, end: int
+    placement: Placement, order: Order, plan: Iterable[Call]
 ) -> Iterator[Share]:
     whole = Share(placement.positions(min(order.batch_size, order.examples)))
     rest = order.size(order.steps_per_epoch - 1)
     last = whole if rest == order.batch_size else Share(placement.positions(rest))
-    for count in range(start, end):
-        yield whole if order.size(count) == order.batch_size else last
+    for call in plan:
+        yield whole if order.size(call.first) == order.batch_size else last
 
 
 def _streamed_shares(

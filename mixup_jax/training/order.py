@@ -33,6 +33,11 @@ class Order:
         key = purpose_key(self.root, Purpose.ORDER, epoch)
         return np.asarray(jax.random.permutation(key, self.examples), np.int32)
 
+    @property
+    def whole_batches(self) -> int:
+        """How many batches of an epoch are of `batch_size`."""
+        return min(self.steps_per_epoch, self.examples // self.batch_size)
+
     def size(self, step: int) -> int:
         """Returns how many examples the global batch of a step has."""
         start = step % self.steps_per_epoch * self.batch_size

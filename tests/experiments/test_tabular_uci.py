@@ -77,7 +77,7 @@ def test_a_recorded_number_is_that_of_an_ordinary_run(finished, folders):
     device = Placement("pmap", tuple(jax.devices()[:1]))
     parts = Parts(config, dataset, preprocessing(dataset, config.data), device)
     state = parts.placement.replicate(parts.initial_state())
-    for after in parts.steps(state):
+    for _, after in parts.steps(state):
         state = after
     error = error_rate(parts.evaluators()["test"](state.variables))
     found = {

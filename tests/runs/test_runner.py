@@ -103,10 +103,24 @@ def test_finishing_twice_does_nothing_and_says_so(tmp_path, config, session, lin
     assert sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("stop", [1, 3, 5])
-def test_sigterm_saves_and_the_same_call_ends_as_if_nothing_had_happened(
-    tmp_path, config, session, lines, stop, monkeypatch
+def test_several_steps_in_a_call_are_the_same_run_up_to_rounding(
+    tmp_path, config, session
 ):
+    alone = run(config, tmp_path / "alone", session)
+    # Three steps an epoch: two, and the short one.
+    config = dataclasses.replace(config, steps_per_call=8)
+    together = run(config, tmp_path / "together", session)
+    assert together["train_loss_last"] == pytest.approx(alone["train_loss_last"], 1e-5)
+    assert [row["step"] for row in RunDirectory(tmp_path / "together").rows()] == [
+        *(3, 6, 9)
+    ]
+
+
+@pytest.mark.parametrize(("stop", "per_call"), [(1, 1), (3, 1), (5, 1), (2, 2), (5, 2)])
+def test_sigterm_saves_and_the_same_call_ends_as_if_nothing_had_happened(
+    tmp_path, config, session, lines, stop, per_call, monkeypatch
+):
+    config = dataclasses.replace(config, steps_per_call=per_call)
     whole = run(config, tmp_path / "whole", session)
 
     def step_then_signal(self, step, *_):

@@ -43,6 +43,9 @@ def test_time_per_step_and_share_of_waiting_match_hand_computed_ones():
     assert telemetry.row() == {"seconds_per_step": 1.0, "input_wait": 0.0} | {
         name: value for name, value in row.items() if name == "device_memory_gb"
     }
+    clock.now += 2
+    telemetry.step(5)  # in one call
+    assert telemetry.row()["seconds_per_step"] == pytest.approx(0.5)
 
 
 def test_the_greatest_memory_of_a_device_is_kept_where_it_is_known():

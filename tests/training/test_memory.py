@@ -7,17 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from training_case import Case, assert_close
 
 from mixup_jax.training.gradients import forward
 from mixup_jax.training.parts_of_batch import mean_over_parts
 from mixup_jax.types import Batch
-from tests.training.training_case import Case
-
-
-def assert_close(first, second, **tolerance):
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, **tolerance), first, second
-    )
 
 
 @pytest.mark.parametrize("parts", [2, 4, 8])

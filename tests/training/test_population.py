@@ -72,7 +72,7 @@ def ordinary(seed, alpha, **fields):
     run = parts(seed, alpha=alpha, **fields)
     evaluators, losses, sums = run.evaluators(), [], {"train": [], "test": []}
     state = run.placement.replicate(run.initial_state())
-    for count, after in enumerate(run.steps(state), 1):
+    for count, after in run.steps(state):
         if count % run.steps_per_epoch == 0:
             losses.append(float(after.loss_sum) / int(after.seen))
             for name, rows in sums.items():

@@ -29,6 +29,12 @@ def make_network(model, axis_name=None, ghost=0):
     return models.create(model, Case.CLASSES, **options, **sizes)
 
 
+def assert_close(first, second, **tolerance):
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, **tolerance), first, second
+    )
+
+
 @functools.cache
 def initial_variables(model):
     return models.initialise(make_network(model), jax.random.key(1), (8, 8, 2))
@@ -52,6 +58,7 @@ class Case:
     parts: int = 1
     remat: bool = False
     ema: float = 0.0
+    steps_per_call: int = 1
 
     CLASSES = 3
     BATCH = 16
@@ -120,6 +127,9 @@ class Case:
         return run.lower(state, data, share).compile()
 
     def steps(self, state: TrainState | None = None):
+        return (after for _, after in self.calls(state))
+
+    def calls(self, state: TrainState | None = None):
         state = self.placement.replicate(state or self.initial())
         return train_steps(
             self.step(),
@@ -129,6 +139,7 @@ class Case:
             order=self.order,
             epochs=self.epochs,
             stream=self.stream if self.streamed else None,
+            steps_per_call=self.steps_per_call,
         )
 
     def stream(self, requests):
