@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Shaped
 
 
 def soft_cross_entropy(
@@ -32,8 +32,8 @@ def soft_cross_entropy(
 
 def two_target_cross_entropy(
     logits: Float[Array, "*B K"],
-    labels: Int[Array, "*B"],
-    partner_labels: Int[Array, "*B"],
+    labels: Shaped[Array, "..."],
+    partner_labels: Shaped[Array, "..."],
     lam: ArrayLike,
 ) -> Float[Array, "*B"]:
     """lam * CE(labels) + (1 - lam) * CE(partner_labels), from class ids.
@@ -42,19 +42,37 @@ def two_target_cross_entropy(
 
     Args:
       logits: Unnormalised log-probabilities of any float dtype.
-      labels: Class ids of the first examples.
+      labels: Class ids of the first examples, [*B].
       partner_labels: Class ids of their partners.
       lam: Share of the first example, [] or [*B].
 
     Returns:
       Nats, at least float32; NaN where a class id is outside 0 .. K-1.
 
+    Raises:
+      ValueError: If labels are not whole numbers, or of another shape than [*B].
+
     Source: the criterion of the reference implementation (paper, figure 1a).
     """
+    for name, ids in {"labels": labels, "partner_labels": partner_labels}.items():
+        _check_ids(name, ids, logits)
     log_probs = _log_softmax(logits)
     first, other = _pick(log_probs, labels), _pick(log_probs, partner_labels)
     lam = jnp.asarray(lam)
     return -(lam * first + (1 - lam) * other)
+
+
+def _check_ids(name: str, ids: Array, logits: Array) -> None:
+    if not jnp.issubdtype(ids.dtype, jnp.integer):
+        raise ValueError(
+            f"{name} must be class ids, whole numbers, but have dtype {ids.dtype}; "
+            "one-hot labels go to soft_cross_entropy"
+        )
+    if ids.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"{name} must have shape {logits.shape[:-1]}, one id for each row of "
+            f"logits {logits.shape}, got {ids.shape}"
+        )
 
 
 def _log_softmax(logits: Array) -> Array:

@@ -73,6 +73,14 @@ def test_class_ids_in_place_of_targets_are_refused():
         losses.soft_cross_entropy(jnp.zeros((4, 3)), jnp.zeros((4, 1)))
 
 
+def test_one_hot_labels_in_place_of_class_ids_are_refused():
+    logits, ids = jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32)
+    with pytest.raises(ValueError, match=r"partner_labels must be class ids.*float32"):
+        losses.two_target_cross_entropy(logits, ids, jnp.zeros((4, 3)), 0.5)
+    with pytest.raises(ValueError, match=r"labels must have shape \(4,\).*got \(2,\)"):
+        losses.two_target_cross_entropy(logits, ids[:2], ids, 0.5)
+
+
 @pytest.mark.parametrize("bad", [-1, 3])
 def test_a_class_id_outside_the_range_gives_nan(bad):
     got = losses.two_target_cross_entropy(

@@ -93,7 +93,22 @@ def load_predictor(
       set that is streamed, from squares of `image_size`, [B, S, S, C] in bytes.
 
     Raises:
-      UsageError: If there is no run or no checkpoint.
+      UsageError: If there is no run or no checkpoint; by the function, if inputs have
+        another shape than those of the data set.
     """
-    predict, inputs, _ = load_trained(workdir, best=best, session=session)
-    return jax.jit(lambda stored: predict(inputs.evaluate(stored)))
+    predict, inputs, dataset = load_trained(workdir, best=best, session=session)
+    stored_shape = (
+        dataset.train.inputs.shape[1:] if isinstance(dataset, Dataset) else inputs.shape
+    )
+    compiled = jax.jit(lambda stored: predict(inputs.evaluate(stored)))
+
+    def checked(stored: Shaped[np.ndarray | Array, "..."]) -> Float[Array, "B K"]:
+        if stored.shape[1:] != stored_shape:
+            wanted = ", ".join(map(str, ("B", *stored_shape)))
+            raise UsageError(
+                f"inputs must have shape [{wanted}], as {dataset.title} has them, got "
+                f"{list(stored.shape)}"
+            )
+        return compiled(stored)
+
+    return checked

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from mixup_jax.types import PyTree
+
 
 def traced(*values: ArrayLike) -> bool:
     """Returns whether any value is unknown until the program runs."""
@@ -21,6 +23,16 @@ def check_float(name: str, value: ArrayLike) -> None:
             f"{name} has dtype {dtype}, and averaging class ids or bytes means "
             "nothing: one-hot encode first (labels), or convert to float (images)"
         )
+
+
+def check_rows(tree: PyTree, size: int) -> None:
+    """Raises ValueError unless the leading axis of every leaf is the batch's."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != size:
+            raise ValueError(
+                f"leaf{jax.tree_util.keystr(path)} has shape {jnp.shape(leaf)}, "
+                f"but the leading (batch) axis must be {size}"
+            )
 
 
 def check(

@@ -106,7 +106,7 @@ def apply_cutmix(draw: CutMixing, images: PyTree) -> PyTree:
 
 def cutmix(
     key: Key,
-    images: Shaped[Array, "B H W ..."],
+    images: Shaped[Array, "B ..."],
     targets: PyTree,
     *,
     alpha: ArrayLike,
@@ -116,14 +116,20 @@ def cutmix(
 
     Args:
       key: Consumed here.
-      images: Of any dtype.
+      images: [B, H, W, ...] of any dtype.
       targets: Pytree of floating-point arrays [B, ...], such as one-hot labels.
       alpha: See `draw_cutmix`.
       lam_per: See `draw_cutmix`.
 
     Raises:
-      ValueError: If an option is out of range or targets are integers.
+      ValueError: If an option is out of range, images have no height and width, or
+        targets are integers.
     """
+    if images.ndim < 3:
+        raise ValueError(
+            f"CutMix cuts images, [B, H, W, ...], but got shape {images.shape}; for "
+            "features there is mixup"
+        )
     batch, height, width = images.shape[:3]
     shape = (batch, height, width)
     draw = draw_cutmix(key, shape, alpha=alpha, lam_per=lam_per)

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from mixup_jax.types import Key, PyTree
-from mixup_jax.vicinity.checks import check_float
+from mixup_jax.vicinity.checks import check_float, check_rows
 from mixup_jax.vicinity.pairing import sample_matching, sample_partners
 from mixup_jax.vicinity.weights import pair_lambda, sample_dirichlet, sample_lambda
 
@@ -183,10 +183,22 @@ def mixup(key: Key, batch: PyTree, *, alpha: ArrayLike) -> PyTree:
     """
     leaves = jax.tree.leaves(batch)
     if not leaves or any(jnp.ndim(leaf) == 0 for leaf in leaves):
-        raise ValueError("mixup needs arrays with a leading batch axis")
+        raise ValueError(
+            "mixup needs a key and then arrays with a leading batch axis, such as "
+            f"mixup(key, (x, y), alpha=0.2); got {_short(batch)} to mix"
+        )
     size = jnp.shape(leaves[0])[0]
     _check_batch(batch, size)
     return apply_mixing(draw_mixing(key, size, alpha=alpha), batch)
+
+
+def _short(tree: PyTree) -> str:
+    """Returns a tree as text, arrays by dtype and shape."""
+
+    def name(leaf):
+        return f"{leaf.dtype}{list(leaf.shape)}" if hasattr(leaf, "dtype") else leaf
+
+    return str(jax.tree.map(name, tree))
 
 
 def _sizes(mixing: Mixing) -> tuple[int, int]:
@@ -198,11 +210,7 @@ def _sizes(mixing: Mixing) -> tuple[int, int]:
 def _check_batch(tree: PyTree, size: int) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         check_float(f"leaf{jax.tree_util.keystr(path)}", leaf)
-        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != size:
-            raise ValueError(
-                f"leaf{jax.tree_util.keystr(path)} has shape {jnp.shape(leaf)}, "
-                f"but the leading (batch) axis must be {size}"
-            )
+    check_rows(tree, size)
 
 
 def _weighted(name: str, leaves: Sequence, weights: Sequence[Array]) -> Array:

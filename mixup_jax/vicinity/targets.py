@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped
 
 from mixup_jax.types import PyTree
-from mixup_jax.vicinity.checks import check, check_float
+from mixup_jax.vicinity.checks import check, check_float, check_rows
 from mixup_jax.vicinity.mix import Mixing, partner_trees, shares
 
 
@@ -53,8 +53,12 @@ def closer(mixing: Mixing, tree: PyTree) -> PyTree:
       The tree with each row its own or one of its partners'. Of equal shares
       (lam = 1/2) the own one wins, then the earlier partner.
 
+    Raises:
+      ValueError: If a leading axis is not the batch's.
+
     Source: paper, section 3.8, targets that are not mixed (Table 5).
     """
+    check_rows(tree, mixing.batch_size)
     return closest([tree, *partner_trees(mixing, tree)], shares(mixing))
 
 
@@ -98,7 +102,11 @@ def mix_loss(
 
     Returns:
       sum_k share_k * loss(predictions, targets of source k).
+
+    Raises:
+      ValueError: If a leading axis of the targets is not the batch's.
     """
+    check_rows(targets, mixing.batch_size)
     sides = [targets, *partner_trees(mixing, targets)]
     parts = zip(shares(mixing), sides, strict=True)
     return sum((w * loss(predictions, side) for w, side in parts), jnp.float32(0))

@@ -35,6 +35,8 @@ def test_the_predictor_of_the_last_and_best_checkpoint_errs_as_the_run_said(
     last, best = (load_predictor(tmp_path, best=best) for best in (False, True))
     assert errors_of(last, test) == pytest.approx(result["test_error_last"])
     assert errors_of(best, test) == pytest.approx(result["test_error_best"])
+    with pytest.raises(UsageError, match=r"\[B, 28, 28, 1\], .* got \[2, 28, 28\]"):
+        last(test.inputs[:2, ..., 0])
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path):

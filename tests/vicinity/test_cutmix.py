@@ -99,3 +99,5 @@ def test_what_cannot_be_cut_is_refused():
         draw_cutmix(KEY, (4, 6, 6), alpha=1.0, lam_per="pair")
     with pytest.raises(ValueError, match="one-hot encode first"):
         cutmix(KEY, jnp.ones((2, 3, 3)), jnp.array([0, 1]), alpha=1.0)
+    with pytest.raises(ValueError, match=r"cuts images, .* got shape \(2, 3\)"):
+        cutmix(KEY, jnp.ones((2, 3)), jnp.ones((2, 2)), alpha=1.0)

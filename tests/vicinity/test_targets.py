@@ -60,6 +60,14 @@ def test_the_closer_example_is_chosen_row_by_row():
     np.testing.assert_array_equal(got[:, 0, 0], [0, 0, 2])
 
 
+def test_targets_of_another_batch_are_refused():
+    draw, ids = Mixing(jnp.float32(0.3), SWAP), jnp.arange(2)
+    with pytest.raises(ValueError, match=r"shape \(2,\), but the leading .* be 3"):
+        closer(draw, ids)
+    with pytest.raises(ValueError, match=r"shape \(2,\), but the leading .* be 3"):
+        mix_loss(lambda logits, ids: logits[ids], draw, jnp.ones(3), ids)
+
+
 def test_the_closest_of_three():
     lam = jnp.array([[0.2, 0.4, 0.1], [0.5, 0.4, 0.1], [0.3, 0.2, 0.8]])
     draw = Mixing(lam, jnp.array([[1, 2, 0], [2, 0, 1]]))
