@@ -15,6 +15,9 @@ version alone (before 1.0 with a minor one), and the changelog says so. What the
 hold besides may change with any minor version.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from mixup_jax.losses import soft_cross_entropy, two_target_cross_entropy
 from mixup_jax.types import Batch
 from mixup_jax.vicinity.cutmix import (
@@ -93,3 +96,14 @@ __all__ = [
     "two_target_cross_entropy",
 ]
 __version__ = "0.1.0"
+
+_PACKAGES = ("data", "evaluation", "models", "runs", "testing", "training")
+
+# Type checkers would take every misspelt name for a module.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str):
+        """Imports a package when it is asked for: a loop of one's own needs none."""
+        if name in _PACKAGES:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,10 @@
 """The public API: a change here is one that users notice (see CONTRIBUTING.md)."""
 
 import inspect
+import subprocess
+import sys
+
+import pytest
 
 import mixup_jax
 
@@ -73,3 +77,15 @@ def test_the_fields_of_a_vicinity_are_those_promised_and_none_is_needed():
     fields = inspect.signature(mixup_jax.Vicinity).parameters
     assert list(fields) == promised.split()
     assert mixup_jax.Vicinity().alpha == 0
+
+
+def test_packages_are_there_without_an_import_of_their_own_and_only_then_loaded():
+    code = """
+import sys, mixup_jax
+assert "orbax.checkpoint" not in sys.modules
+print(mixup_jax.runs.load_predictor.__module__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "mixup_jax.runs.trained")
+    with pytest.raises(AttributeError, match="no attribute 'mixupp'"):
+        mixup_jax.mixupp  # noqa: B018
