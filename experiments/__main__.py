@@ -40,8 +40,8 @@ def listing() -> str:
             "The other programs:",
             *lines[paper:],
             "",
-            "Next: python -m experiments demo (minutes), or",
-            "      python -m experiments NAME --help",
+            "Next: .venv/bin/python -m experiments demo (minutes), or",
+            "      .venv/bin/python -m experiments NAME --help",
         ]
     )
 

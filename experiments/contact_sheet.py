@@ -37,6 +37,9 @@ def draw(parts: Parts, path: Path) -> None:
     note = (
         f"alpha {parts.config.alpha:g}, batch of {parts.config.batch_size}, first step"
     )
+    if parts.config.alpha and parts.config.lam_per == "batch":
+        # A small alpha often draws one that is almost 0 or 1: nothing looks mixed.
+        note += "; one lambda for all of it, see others with another --seed"
     figures.save(figure, path, parts.dataset.title, note)
 
 

@@ -3,7 +3,7 @@ r"""The data sets: what there is, what is ready, and what examples look like.
   python -m experiments.data                      lists all sets
   python -m experiments.data --prepare=cifar10    gets one ready, showing progress
   python -m experiments.data --show=mnist5k       draws examples, mixed and not
-  python -m experiments.data --show=folder:pets --image_size=224 --alpha=0.2
+  python -m experiments.data --show=folder:pets --image_size=224 --lam_per=example
 
 Preparing looks at every image once: those that cannot be read are counted and named.
 A picture shows the examples of the first step of a run with the same flags. Each field
@@ -69,7 +69,7 @@ def listing(session: Session) -> str:
     table = markdown.table(["--dataset", "", "examples", "what"], rows)
     return (
         f"{table}\n\nWhere each comes from and what to put where: README, Data. Next: "
-        "python -m experiments.data --prepare=NAME, or --show=NAME"
+        ".venv/bin/python -m experiments.data --prepare=NAME, or --show=NAME"
     )
 
 
@@ -99,7 +99,8 @@ def prepare(name: str, session: Session) -> None:
         if examples is not None:
             print(f"  {split:<10} {len(examples.labels):>9,} examples")
     print(
-        f"Next: python -m experiments.data --show={name}, or --dataset={name} in a run"
+        f"Next: .venv/bin/python -m experiments.data --show={name}, or "
+        f"--dataset={name} in a run"
     )
 
 

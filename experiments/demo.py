@@ -71,7 +71,10 @@ def main(argv: Sequence[str]) -> None:
     (workdir / "table.md").write_text(f"{table}\n")
     for name in ("table.md", "curves.png", "figure1b.png"):
         print(f"  {workdir.resolve() / name}")
-    print("Next: python -m experiments.cifar --list, or look at one run's files above.")
+    print(
+        "Next: look at the pictures, or at another run: "
+        ".venv/bin/python -m experiments.cifar --list"
+    )
 
 
 def train_all(workdir: Path, seeds: int, epochs: int) -> dict[str, list[Row]]:

@@ -46,6 +46,7 @@ class Block(NamedTuple):
       pictures: PNG files.
       environment: Versions and device.
       command: That makes it.
+      here: Whether it was measured here, not kept with the project.
     """
 
     scale: str
@@ -53,6 +54,7 @@ class Block(NamedTuple):
     pictures: list[Path]
     environment: dict[str, Any]
     command: str
+    here: bool = False
 
 
 class Section(NamedTuple):
@@ -85,7 +87,8 @@ def about(description: Description, block: Block) -> str:
     """Returns what a reader must know of the numbers: data, scale, machine."""
     if not block.scale:
         return f"Not run. {description.note}".strip()
-    text = f"Scale: {block.scale}."
+    text = "Measured here." if block.here else "Kept in experiments/results."
+    text += f" Scale: {block.scale}."
     if block.scale == "small":
         text += f" Other than in the paper: {description.small_is}."
     data = sorted({cell.data for cell in block.cells if cell.data})

@@ -85,7 +85,13 @@ def write(runs: Path, out: Path) -> None:
         for cell in block.cells
     )
     print(", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
+    here = [found.description.name for found in sections if found.blocks[0].here]
+    print(
+        f"Measured in {runs}: {', '.join(here) or 'nothing'}; the rest is what "
+        "experiments/results keeps."
+    )
     print(f"{(out / 'report.html').resolve()}\n{(out / 'report.md').resolve()}")
+    print("Next: open the first in a browser")
 
 
 def kept_sections() -> list[Section]:
@@ -118,6 +124,7 @@ def section(name: str, runs: Path | None) -> Section:
                 sorted(file.parent.glob(pictures)),
                 json.loads(beside.read_text()) if beside.exists() else {},
                 _command(name, scale),
+                here=file.parent != RESULTS,
             )
         )
     return Section(description, blocks or [_nothing(name, description)])
@@ -151,7 +158,8 @@ def _nothing(name: str, description: Description) -> Block:
 
 
 def _command(name: str, scale: str) -> str:
-    return f"python -m experiments.{name} --scale={scale} --workdir=runs/all/{name}"
+    program = f".venv/bin/python -m experiments.{name}"
+    return f"{program} --scale={scale} --workdir=runs/all/{name}"
 
 
 def summary(sections: Sequence[Section]) -> str:

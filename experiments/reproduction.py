@@ -68,6 +68,11 @@ def main(reproduction: Reproduction, description: str, argv: Sequence[str]) -> N
     common.define_rows(values)
     if common.parse(values, description, argv):
         return
+    if values.run and values.scale:
+        raise UsageError(
+            f"--run={values.run} is one run and --scale={values.scale} the whole "
+            "table: choose one; --rows=NAME is a row of the table"
+        )
     if values.run or values.list:
         common.carry_out(values, reproduction.runs)
         return

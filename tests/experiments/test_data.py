@@ -60,6 +60,16 @@ def test_a_picture_is_drawn_of_what_the_first_step_sees(arguments, tmp_path, cap
     assert (pixels < 250).any(axis=-1).mean() > 0.05  # something is drawn
 
 
+def test_a_picture_says_where_one_lambda_is_that_of_all(monkeypatch, tmp_path):
+    from experiments import figures
+
+    notes = []
+    monkeypatch.setattr(figures, "save", lambda *arguments: notes.append(arguments[-1]))
+    for options in ([], ["--lam_per=example"], ["--alpha=0"]):
+        run("--show=two_rings", f"--out={tmp_path / 'sheet.png'}", *options)
+    assert ["one lambda" in note for note in notes] == [True, False, False]
+
+
 def test_the_targets_of_a_picture_are_the_shares(monkeypatch, tmp_path):
     from experiments import contact_sheet
 

@@ -40,7 +40,7 @@ def test_the_list_has_every_program_once_the_papers_in_its_order(capsys):
     }
     assert named[: len(catalogue.MODULES)] == list(catalogue.MODULES)
     assert sorted(named) == sorted(started)
-    assert "Next: python -m experiments demo" in out
+    assert "Next: .venv/bin/python -m experiments demo" in out
 
 
 @pytest.mark.parametrize("name", catalogue.programs())

@@ -90,14 +90,16 @@ def test_rows_that_the_paper_does_not_print_are_to_be_opened(runs, results):
 
 
 def test_kept_results_are_shown_where_nothing_was_run_and_beside_another_scale(
-    runs, results, tmp_path
+    runs, results, tmp_path, capsys
 ):
     main(f"--runs={runs}", "--keep=in_between")
+    assert f"Measured in {runs}: in_between; the rest" in capsys.readouterr().out
     kept = read_records(results / "in_between_small.csv")
     assert {r.measure for r in kept} == {"miss_0.50"}  # what the table shows
     assert (results / "in_between_small.figure2.png").exists()
     (tmp_path / "empty").mkdir()
     main(f"--runs={tmp_path / 'empty'}")
+    assert "empty: nothing; the rest is what" in capsys.readouterr().out
     alone = (tmp_path / "empty" / "report.md").read_text()
     assert (
         alone.count("10.10 ± 0.25") == 1 and "results/in_between_small.figure2" in alone
@@ -109,6 +111,7 @@ def test_kept_results_are_shown_where_nothing_was_run_and_beside_another_scale(
     write_records(results / "in_between_paper.csv", records)
     main(f"--runs={runs}")
     both = (runs / "report.md").read_text()
+    assert both.count("Measured here.") == both.count("Kept in ") == 1
     assert both.count("10.10 ± 0.25") == 2 and "--scale=paper" in both
     assert "differs" in both
 

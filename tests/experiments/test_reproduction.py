@@ -120,6 +120,7 @@ def test_some_rows_of_the_table(tmp_path, capsys):
     [
         ((), "--run=NAME .* or ask for the whole table with --scale"),
         (("--scale=huge",), "scale"),
+        (("--run=erm", "--scale=small", "--workdir=x"), "the whole table: choose one"),
         (("--scale=small",), "--workdir=DIR is missing"),
         (("--scale=small", "--workdir=x", "--seeds=-1"), "seeds"),
         (("--scale=small", "--workdir=x", "--alpha=-1"), "alpha must be"),
