@@ -5,6 +5,7 @@ import importlib.util
 import os
 
 import jax
+import jaxtyping
 import pytest
 
 from mixup_jax import runtime
@@ -26,6 +27,12 @@ def let_go_of_programs():
     yield
     jax.clear_caches()
     gc.collect()
+
+
+@pytest.fixture
+def untyped(monkeypatch):
+    """Without the tests' own checks of types, which a user does not have."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
+from mixup_jax.data.checks import check_classes, check_labels
 from mixup_jax.errors import UsageError, unknown
 
 # By which the new labels are drawn.
@@ -45,7 +46,8 @@ def corrupt_labels(
       The labels in their dtype, the mask of replaced ones, and a copy of the true ones.
 
     Raises:
-      UsageError: If share is outside [0, 1] or NaN, or the rule is unknown.
+      UsageError: If labels are not class ids, share is outside [0, 1] or NaN, the seed
+        is out of range, or the rule is unknown.
 
     Source: the authors' generator, which takes its rule and seed from Zhang et al.
     (2017), arXiv:1611.03530. There the mask is drawn first, then the classes of the
@@ -58,6 +60,9 @@ def corrupt_labels(
         )
     if rule not in RULES:
         raise unknown("rule of corruption", rule, RULES)
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"seed must be from 0 to 2**32 - 1, got {seed}")
+    labels = _class_ids(labels, num_classes)
     # The stream of RandomState is frozen by numpy's policy; default_rng's is not.
     rng = np.random.RandomState(seed)
     mask = (rng.rand(len(labels)) <= share) & (share > 0)
@@ -68,3 +73,14 @@ def corrupt_labels(
         away = 1 + rng.choice(num_classes - 1, mask.sum())
         corrupted[mask] = (labels[mask] + away) % num_classes
     return Corruption(corrupted, mask, labels.copy())
+
+
+def _class_ids(labels: Int[np.ndarray, " N"], num_classes: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise UsageError(
+            f"labels must be class ids [N], got {labels.dtype} {labels.shape}"
+        )
+    check_classes("labels to corrupt", num_classes)
+    check_labels("labels to corrupt", labels, num_classes)
+    return labels

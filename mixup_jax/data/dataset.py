@@ -11,6 +11,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Int32, Shaped
 
+from mixup_jax.data.checks import (
+    check_alike,
+    check_arrays,
+    check_classes,
+    check_finite,
+    check_labels,
+    check_statistics,
+)
 from mixup_jax.data.images.images import Images
 from mixup_jax.errors import UsageError
 
@@ -71,24 +79,18 @@ class Dataset:
     validation: Split | None = None
 
     def __post_init__(self):
-        if self.num_classes < 2:
-            raise UsageError(f"num_classes must be at least 2, got {self.num_classes}")
         splits = {"train": self.train, "test": self.test}
         if self.validation is not None:
             splits["validation"] = self.validation
         for split, arrays in splits.items():
-            where = f"{self.name}, {split} split"
-            _check_arrays(where, arrays)
-            _check_labels(where, arrays.labels, self.num_classes)
-            _check_finite(where, arrays.inputs)
-        shape = self.train.inputs.shape[1:]
+            check_arrays(f"{self.title}, {split} split", *arrays)
+        check_classes(self.title, self.num_classes)
         for split, arrays in splits.items():
-            if arrays.inputs.shape[1:] != shape:
-                raise UsageError(
-                    f"{self.name}: training examples have shape {shape}, {split} ones "
-                    f"{arrays.inputs.shape[1:]}"
-                )
-        _check_statistics(self.name, self.train.inputs.shape[-1], self.mean, self.std)
+            where = f"{self.title}, {split} split"
+            check_labels(where, arrays.labels, self.num_classes)
+            check_finite(where, arrays.inputs)
+            check_alike(self.title, self.train.inputs, split, arrays.inputs)
+        check_statistics(self.title, self.train.inputs.shape[-1], self.mean, self.std)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,22 +121,21 @@ class ImageDataset:
     validation: None = None
 
     def __post_init__(self):
-        if self.num_classes < 2:
-            raise UsageError(f"num_classes must be at least 2, got {self.num_classes}")
+        check_classes(self.title, self.num_classes)
         for split, (images, labels) in (("train", self.train), ("test", self.test)):
-            where = f"{self.name}, {split} split"
+            where = f"{self.title}, {split} split"
             if not len(images) == len(images.sizes) == len(labels) > 0:
                 raise UsageError(
                     f"{where}: {len(images)} images, {len(images.sizes)} known sizes "
                     f"and {len(labels)} labels must be the same number, above 0"
                 )
-            _check_labels(where, labels, self.num_classes)
+            check_labels(where, labels, self.num_classes)
             if images.channels != self.train.images.channels:
                 raise UsageError(
-                    f"{self.name}: training images have {self.train.images.channels} "
+                    f"{self.title}: training images have {self.train.images.channels} "
                     f"channels, {split} ones {images.channels}"
                 )
-        _check_statistics(self.name, self.train.images.channels, self.mean, self.std)
+        check_statistics(self.title, self.train.images.channels, self.mean, self.std)
 
 
 _AnyDataset = TypeVar("_AnyDataset", bound=Dataset | ImageDataset)
@@ -209,56 +210,3 @@ def _byte_moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values = np.arange(256) / 255
     mean = share @ values
     return mean, (share * (values - mean[:, None]) ** 2).sum(axis=1)
-
-
-def _check_arrays(where: str, split: Split) -> None:
-    inputs, labels = split
-    if inputs.ndim < 2 or labels.ndim != 1:
-        raise UsageError(
-            f"{where}: inputs must be [N, ..., C] and labels [N], got shapes "
-            f"{inputs.shape} and {labels.shape}"
-        )
-    if len(inputs) != len(labels):
-        raise UsageError(f"{where}: {len(inputs)} inputs but {len(labels)} labels")
-    if len(labels) == 0:
-        raise UsageError(f"{where}: no examples")
-    known = (np.uint8, np.int16, np.float32)
-    if inputs.dtype not in known or labels.dtype != np.int32:
-        raise UsageError(
-            f"{where}: inputs must be uint8 (images), int16 (sounds) or float32 "
-            f"(features) and labels int32, got {inputs.dtype} and {labels.dtype}"
-        )
-
-
-def _check_labels(where: str, labels: np.ndarray, num_classes: int) -> None:
-    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if outside.size:
-        raise UsageError(
-            f"{where}: label {labels[outside[0]]} at index {outside[0]} is outside "
-            f"0 to {num_classes - 1}"
-        )
-
-
-def _check_finite(where: str, inputs: np.ndarray) -> None:
-    if inputs.dtype != np.float32:
-        return
-    bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
-    if bad.size:
-        raise UsageError(
-            f"{where}: the input at index {bad[0]} holds NaN or infinity "
-            f"({bad.size:,} such inputs); leave them out or fill them in first"
-        )
-
-
-def _check_statistics(
-    name: str, channels: int, mean: tuple[float, ...], std: tuple[float, ...]
-) -> None:
-    if len(mean) != channels or len(std) != channels:
-        raise UsageError(
-            f"{name}: {channels} channels need as many numbers in mean and std, got "
-            f"{len(mean)} and {len(std)}"
-        )
-    if not np.isfinite(mean).all() or not all(0 < value < np.inf for value in std):
-        raise UsageError(
-            f"{name}: mean must be finite and std above 0, got {mean} and {std}"
-        )

@@ -59,8 +59,8 @@ def load(
 
     Raises:
       UsageError: If the folder is not laid out in either of the two ways, there are
-        fewer than two classes, a class is tested on but not trained on, or an image
-        cannot be read.
+        fewer than two classes, a class has no images to train on, or an image cannot be
+        read.
     """
     del manual_dir
     root = Path(path).expanduser()
@@ -93,9 +93,8 @@ def _load_split(root: Path, test: str, data_dir: str | None) -> ImageDataset:
             f"{root / test} has classes that are not in {root / _TRAIN}: "
             f"{', '.join(unknown[:5])}"
         )
-    (train, found), (tested, _) = (
-        _read(root / split, classes, data_dir) for split in (_TRAIN, test)
-    )
+    train, found = _read(root / _TRAIN, classes, data_dir, all_needed=True)
+    tested, _ = _read(root / test, classes, data_dir)
     return ImageDataset(
         "folder",
         f"images of {root.name}",
@@ -110,7 +109,7 @@ def _load_unsplit(
     root: Path, data_dir: str | None, seed: int, train_share: float
 ) -> ImageDataset:
     classes = _classes(root)
-    (images, labels), found = _read(root, classes, data_dir)
+    (images, labels), found = _read(root, classes, data_dir, all_needed=True)
     train, test = random_split(len(labels), seed=seed, train_share=train_share)
     title = (
         f"images of {root.name}, {len(labels):,} split {len(train):,} + "
@@ -127,10 +126,14 @@ def _load_unsplit(
 
 
 def _read(
-    folder: Path, classes: Sequence[str], data_dir: str | None
+    folder: Path,
+    classes: Sequence[str],
+    data_dir: str | None,
+    *,
+    all_needed: bool = False,
 ) -> tuple[ImageSplit, Survey]:
     """Returns the images of a folder class by class, and what they look like."""
-    listing = _list(folder, classes)
+    listing = _list(folder, classes, all_needed)
     images, found = surveyed(
         FileImages(folder, listing.paths),
         str(folder),
@@ -148,7 +151,8 @@ def _shuffled(split: ImageSplit) -> ImageSplit:
 
 
 def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    entries = (entry for entry in os.scandir(folder) if entry.is_dir())
+    return sorted(e.name for e in entries if not e.name.startswith("."))
 
 
 def _classes(folder: Path) -> list[str]:
@@ -161,9 +165,9 @@ def _classes(folder: Path) -> list[str]:
     return classes
 
 
-def _list(folder: Path, classes: Sequence[str]) -> _Listing:
+def _list(folder: Path, classes: Sequence[str], all_needed: bool) -> _Listing:
     """Lists images class by class; other files are counted in a warning."""
-    paths, digest, others = [], hashlib.sha256(), []
+    paths, digest, others, empty = [], hashlib.sha256(), [], []
     for name in classes:
         before = len(paths)
         for file in _files(folder / name):
@@ -172,10 +176,9 @@ def _list(folder: Path, classes: Sequence[str]) -> _Listing:
                 others.append(path)
                 continue
             paths.append(path)
-            stat = file.stat()
-            digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+            digest.update(f"{path}\0{_stamp(file)}\n".encode())
         if len(paths) == before:
-            _LOG.warning("%s has no images of class %s", folder, name)
+            empty.append(name)
     if others:
         _LOG.warning(
             "%s has %d files that are no images by their names, such as %s",
@@ -186,7 +189,28 @@ def _list(folder: Path, classes: Sequence[str]) -> _Listing:
             f"{folder} holds no images: files ending in {', '.join(_SUFFIXES)} are "
             "looked for in a folder for each class"
         )
+    _note_empty(folder, empty, all_needed)
     return _Listing(paths, digest.hexdigest())
+
+
+def _note_empty(folder: Path, empty: Sequence[str], all_needed: bool) -> None:
+    if not empty:
+        return
+    names = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" * (len(empty) > 5))
+    if all_needed:
+        raise UsageError(
+            f"{folder} has no images of {names}: put some into its folder, or remove it"
+        )
+    _LOG.warning("%s has no images of class %s", folder, names)
+
+
+def _stamp(file: Path) -> str:
+    """Size and time of change; of a file that cannot be read, what is wrong with it."""
+    try:
+        stat = file.stat()
+    except OSError as error:  # such as a link to nowhere; it is named when it is read
+        return str(error)
+    return f"{stat.st_size}\0{stat.st_mtime_ns}"
 
 
 def _files(folder: Path) -> list[Path]:

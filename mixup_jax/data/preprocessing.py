@@ -4,7 +4,7 @@ One place for all kinds of data, used by training, evaluation and trained networ
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from mixup_jax.data.augment import augment, normalise
 from mixup_jax.data.dataset import Dataset, ImageDataset
 from mixup_jax.data.images.colour import colour_jitter, lighting
 from mixup_jax.data.options import DataOptions
-from mixup_jax.data.spectrogram import FRAMES
+from mixup_jax.data.spectrogram import FRAMES, SHORTEST
 from mixup_jax.errors import UsageError
 
 
@@ -52,6 +52,7 @@ def preprocessing(
     kind = kind_of(dataset)
     _check(dataset, kind, options, mix_at)
     if kind == "sounds":
+        _check_length(dataset)
         return _of_sounds(options, mixed=mix_at == "waveforms")
 
     def evaluate(stored: Array) -> Array:
@@ -148,4 +149,12 @@ def _check(
         raise UsageError(
             f"{dataset.title} is a set of {kind}, where the following has no meaning: "
             f"set {', '.join(wrong)}"
+        )
+
+
+def _check_length(sounds: Any) -> None:
+    samples = sounds.train.inputs.shape[1]
+    if samples < SHORTEST:
+        raise UsageError(
+            f"{sounds.title}: sounds need at least {SHORTEST} samples, got {samples}"
         )

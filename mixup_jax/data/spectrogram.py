@@ -12,6 +12,7 @@ from jaxtyping import Array, Float32, Shaped
 RATE = 16_000  # samples per second
 _WINDOW = 320  # samples, 20 ms; also the length of the FFT
 _HOP = 160  # samples, 10 ms: half a window, which `_frames` relies on
+SHORTEST = _HOP + 1  # samples that can be mirrored
 FRAMES = 101  # of one second, a frame being centred on sample 0, 160, ..., 16,000
 _BINS = _WINDOW // 2 + 1
 
@@ -66,7 +67,7 @@ def _check(waveforms: Array, bins: int) -> None:
             "waveforms must be [B, T] of floating point, full scale being 1, got "
             f"{waveforms.shape} of {waveforms.dtype}"
         )
-    if waveforms.shape[1] <= _HOP:
+    if waveforms.shape[1] < SHORTEST:
         raise ValueError(
             f"waveforms must have more than {_HOP} samples, got {waveforms.shape[1]}"
         )

@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -76,3 +77,25 @@ def test_the_other_rule_makes_all_replaced_labels_wrong_and_replaces_the_same():
 def test_an_unknown_rule_is_refused():
     with pytest.raises(UsageError, match="unknown rule of corruption 'pairs'"):
         corrupt_labels(np.arange(4), 0.5, 4, rule="pairs")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "seed", "message"),
+    [
+        ([0, 1, 2], 3, -1, r"seed must be from 0 to 2\*\*32 - 1, got -1"),
+        ([0, 0, 0], 1, 0, "num_classes must be at least 2, got 1"),
+        ([0, 1, 3], 3, 0, "label 3 at index 2 is outside 0 to 2"),
+        ([[0, 1], [1, 0]], 3, 0, r"class ids \[N\], got int64 \(2, 2\)"),
+        ([0.0, 1.0], 3, 0, r"class ids \[N\], got float64"),
+    ],
+)
+def test_what_is_no_label_is_refused(labels, classes, seed, message, untyped):
+    with pytest.raises(UsageError, match=message):
+        corrupt_labels(np.array(labels), 0.5, classes, seed=seed)
+
+
+def test_arrays_of_jax_are_labels_too(untyped):
+    found = corrupt_labels(jnp.array([0, 1, 2]), 1.0, 3)
+    np.testing.assert_array_equal(
+        found.labels, corrupt_labels(np.array([0, 1, 2]), 1.0, 3).labels
+    )

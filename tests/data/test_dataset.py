@@ -62,6 +62,15 @@ def test_a_label_outside_the_classes_is_named_with_index_and_split(bad):
         _dataset(_images(4), test)
 
 
+def test_splits_of_different_kinds_and_a_single_class_are_refused_by_name():
+    words = Split(np.ones((2, 2), np.float32), np.zeros(2, np.int32))
+    bytes_ = Split(np.ones((2, 2), np.uint8), np.zeros(2, np.int32))
+    with pytest.raises(UsageError, match=r"Tiny: training .* float32, test ones uint8"):
+        _dataset(words, bytes_, mean=(0.0, 0.0), std=(1.0, 1.0))
+    with pytest.raises(UsageError, match="Tiny: num_classes must be at least 2, got 1"):
+        _dataset(_features(4), num_classes=1)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_non_finite_feature_is_named_by_its_index(bad):
     train = _features(5)
@@ -78,11 +87,15 @@ def test_a_non_finite_feature_is_named_by_its_index(bad):
         (Split(_images(4).inputs.astype(np.float64), _images(4).labels), "float64"),
         (Split(_images(4).inputs, _images(4).labels.astype(np.int64)), "int64"),
         (Split(np.zeros(4, np.float32), _images(4).labels), r"\(4,\)"),
+        (_images(4, (2, 2)), r"\[N, H, W, 1\], got shape \(4, 2, 2\)"),
+        (_images(4, (3, 8, 8)), r"channels in the first.*moveaxis\(inputs, 1, -1\)"),
+        (_images(4, (2, 0, 3)), r"examples hold nothing, .*\(4, 2, 0, 3\)"),
+        (Split(np.zeros((4, 9), np.int16), _images(4).labels), r"sounds.*\[N, T, 1\]"),
+        (Split([[1.0]], [0]), "must be NumPy arrays, got list and list"),
         (_images(4, (3, 2, 3)), "shape"),
     ],
-    ids=["empty", "lengths", "input dtype", "label dtype", "rank", "other shape"],
 )
-def test_malformed_splits_are_refused_and_say_why(train, message):
+def test_malformed_splits_are_refused_and_say_why(train, message, untyped):
     with pytest.raises(UsageError, match=message):
         _dataset(train, _images(4))
 

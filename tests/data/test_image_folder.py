@@ -142,12 +142,26 @@ def test_a_moved_time_stamp_counts_as_a_change(split_folder, monkeypatch):
             lambda root: [p.unlink() for p in (root / "val").rglob("*.jpg")],
             "val holds no images: files ending in .bmp, ",
         ),
+        (
+            lambda root: [p.unlink() for p in (root / "train" / "cat").glob("*.jpg")],
+            "train has no images of cat: put some into its folder, or remove it",
+        ),
+        (
+            lambda root: os.symlink("/nonexistent", root / "train" / "cat" / "x.jpg"),
+            r"(?s)1 of the 13 images .*cat/x.jpg: .*No such file",
+        ),
     ],
 )
 def test_another_layout_is_refused_by_name(change, message, split_folder):
     change(split_folder)
     with pytest.raises(UsageError, match=message):
         load(split_folder)
+
+
+def test_hidden_folders_are_no_classes(split_folder):
+    (split_folder / "train" / ".ipynb_checkpoints").mkdir()
+    (split_folder / "val" / ".ipynb_checkpoints").mkdir()
+    assert load(split_folder).num_classes == 3
 
 
 def test_a_split_of_its_own_takes_no_seed(split_folder):

@@ -92,6 +92,15 @@ def broken(change):
     [
         (lambda a: {"labels": None}, "needs an array `labels`"),
         (lambda a: {"labels": np.array([0.5, 1, 2])}, "`labels` of whole numbers"),
+        (lambda a: {"labels": np.eye(3)}, r"\[N\], got float64 \(3, 3\); .*argmax"),
+        (lambda a: {"labels": np.array([0, 1, -2])}, "label -2 at index 2 is below 0"),
+        (
+            lambda a: {"labels": np.array([0, 2**40, 1])},
+            "label 1099511627776 .*index 1",
+        ),
+        (lambda a: {"labels": np.zeros(3, int)}, "all 3 labels are 0.*two classes"),
+        (lambda a: {"offsets": np.array(["a"])}, "`offsets` must be whole numbers"),
+        (lambda a: {"offsets": np.int64(3)}, "`offsets` must be whole numbers"),
         (lambda a: {"labels": np.array([0, 1])}, "3 examples but 2 labels"),
         (lambda a: {"jpeg": None}, "needs an array `inputs`, or `jpeg` and `offsets`"),
         (lambda a: {"jpeg": a["jpeg"].astype(int)}, "`jpeg` must be uint8"),
@@ -113,6 +122,66 @@ def test_a_file_that_is_not_as_it_should_be_is_refused(change, message, tmp_path
     with pytest.raises(UsageError, match=message) as caught:
         npz.load(path, data_dir=str(tmp_path / "prepared"))
     assert "mine_train.npz" in str(caught.value)
+
+
+def decoded(change=lambda arrays: {}, count=5):
+    arrays = {"inputs": np.ones((count, 3), np.float32), "labels": np.arange(count) % 2}
+    return arrays | change(arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: {"inputs": np.float32(3)}, r"\(\)"),
+        (lambda a: {"inputs": a["inputs"].astype(int)}, "int64.*astype"),
+        (lambda a: {"inputs": a["inputs"].astype(str)}, "got <U32"),
+        # In the order of the file, not in the one that they are shuffled into.
+        (
+            lambda a: {
+                "inputs": np.where(np.arange(5)[:, None] < 3, 1, np.nan * a["inputs"])
+            },
+            "the input at index 3 holds NaN",
+        ),
+    ],
+)
+def test_arrays_that_cannot_be_learned_from_are_named_by_file_and_place(
+    change, message, tmp_path
+):
+    path = write(tmp_path, train=decoded(change), test=decoded())
+    with pytest.raises(UsageError, match=message) as caught:
+        npz.load(path)
+    assert "mine" in str(caught.value)
+
+
+def test_a_test_label_that_is_not_trained_on_is_named_by_its_place_in_the_file(
+    tmp_path,
+):
+    test = decoded(lambda a: {"labels": np.array([0, 1, 1, 7, 0])})
+    path = write(tmp_path, train=decoded(), test=test)
+    with pytest.raises(UsageError, match="test split: label 7 at index 3 is outside 0"):
+        npz.load(path)
+
+
+def test_both_files_hold_either_decoded_or_encoded_examples(tmp_path):
+    path = write(tmp_path, train=decoded(), test=packed([0, 1])[0])
+    with pytest.raises(
+        UsageError, match=r"mine_train\.npz has `inputs` and .*test.npz has"
+    ):
+        npz.load(path)
+
+
+def test_the_name_of_one_of_the_files_is_no_prefix(tmp_path):
+    path = write(tmp_path, train=decoded(), test=decoded())
+    with pytest.raises(UsageError, match=r"leave out _train\.npz: npz:.*/mine$"):
+        npz.load(f"{path}_train.npz")
+
+
+def test_a_file_of_one_array_or_of_anything_else_is_no_archive(tmp_path):
+    path = write(tmp_path, train=decoded(), test=decoded())
+    for content in (b"label,x\n", b""):
+        (tmp_path / "mine_train.npz").write_bytes(content)
+        with pytest.raises(UsageError, match=r"mine_train.npz cannot .* numpy\.savez"):
+            npz.load(path)
 
 
 def test_missing_truncated_and_pickled_files_are_refused_by_name(tmp_path):

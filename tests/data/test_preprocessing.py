@@ -113,3 +113,10 @@ def test_options_without_meaning_for_the_data_are_refused(data, kind, fields, me
 def test_waveforms_are_of_sounds_alone():
     with pytest.raises(UsageError, match=r"mix_at to inputs \(it is waveforms\)"):
         preprocessing(photos(), DataOptions(), mix_at="waveforms")
+
+
+def test_sounds_too_short_for_a_spectrogram_are_refused():
+    split = Split(np.zeros((4, 160, 1), np.int16), np.arange(4, dtype=np.int32) % 2)
+    short = Dataset("s", "clicks", split, split, 2, (0.0,), (1.0,))
+    with pytest.raises(UsageError, match=r"clicks: .* at least 161 samples, got 160"):
+        preprocessing(short, PLAIN)

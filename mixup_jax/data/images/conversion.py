@@ -28,13 +28,13 @@ def in_memory(dataset: Dataset | ImageDataset) -> Dataset:
     if (sizes != sizes[0]).any():
         low, high = sizes.min(axis=0), sizes.max(axis=0)
         raise UsageError(
-            f"the images of {dataset.title} are from {low[0]} x {low[1]} to "
+            f"{dataset.title}: images are from {low[0]} x {low[1]} to "
             f"{high[0]} x {high[1]} pixels; --image_size=S cuts squares of S pixels out"
         )
     size = int(sizes.prod(axis=1, dtype=np.int64).sum()) * dataset.train.images.channels
     if size > _LARGEST:
         raise UsageError(
-            f"the images of {dataset.title} take {size / 2**30:.0f} GiB in memory; "
+            f"{dataset.title}: images take {size / 2**30:.0f} GiB in memory; "
             "--image_size=S streams squares of S pixels instead"
         )
     train, test = (
