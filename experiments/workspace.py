@@ -13,6 +13,7 @@ from typing import Any
 
 from mixup_jax import hosts
 from mixup_jax.errors import RunError, UsageError
+from mixup_jax.runs.directory import completed
 from mixup_jax.runs.environment import environment
 from mixup_jax.runs.records import Record, read_records, write_records
 
@@ -97,6 +98,8 @@ def _changes(kept: dict, asked: dict, within: str = "") -> Iterator[str]:
     for name in sorted(kept.keys() | asked.keys()):
         there, now = kept.get(name), asked.get(name)
         if isinstance(there, dict) and isinstance(now, dict):
+            if "dataset" in there:  # a run's config
+                there = completed(there, now)
             yield from _changes(there, now, f"{within}{name}, ")
         elif there != now:
             yield f"{within}{name}: {there!r} there, {now!r} asked for"

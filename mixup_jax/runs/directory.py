@@ -130,11 +130,21 @@ def _claim(directory: RunDirectory, config: RunConfig, environment: Mapping) -> 
     _write_json(directory.path / "config.json", content)
 
 
+def completed(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> Row:
+    """Returns the fields of a run that an earlier version kept, with those added since.
+
+    A field that did not exist yet had what is its default now.
+    """
+    defaults = json.loads(json.dumps(dataclasses.asdict(RunConfig())))
+    missing = asked.keys() - kept.keys()
+    return {**kept, **{name: defaults[name] for name in missing & defaults.keys()}}
+
+
 def _refuse_changes(directory: RunDirectory, config: RunConfig) -> None:
     # Through JSON, so that tuples compare as the lists they are kept as.
     asked = json.loads(json.dumps(dataclasses.asdict(config)))
     try:
-        kept = directory.config()
+        kept = completed(directory.config(), asked)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise UsageError(
             f"{directory.path / 'config.json'} is damaged or not ours ({error}); "

@@ -46,6 +46,14 @@ def test_other_settings_are_refused_by_the_fields_names(tmp_path):
         Workspace(tmp_path, CONFIG | {"more": 1})
 
 
+def test_rows_of_an_earlier_version_go_on_where_new_fields_are_not_used(tmp_path):
+    row = {"dataset": "mnist5k", "alpha": 1.0}
+    Workspace(tmp_path, {"rows": {"erm": row}})
+    Workspace(tmp_path, {"rows": {"erm": row | {"noise": 0.0}}})
+    with pytest.raises(UsageError, match=r"erm, noise: 0\.0 there, 0\.1 asked for"):
+        Workspace(tmp_path, {"rows": {"erm": row | {"noise": 0.1}}})
+
+
 def test_changes_deep_inside_are_said_by_their_place_and_only_some_of_many(tmp_path):
     deep = {"rows": {"erm": {"alpha": 0, "epochs": 3}}}
     Workspace(tmp_path, deep)

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from mixup_jax.errors import RunError, UsageError
+from mixup_jax.runs.config import RunConfig
 from mixup_jax.runs.directory import open_directory
 
 
@@ -41,6 +42,20 @@ def test_a_changed_config_is_refused_by_the_fields_name(tmp_path, config):
     assert "alpha: 1.0 there, 0.2 asked for" in str(error.value)
     assert "lr_drops: [2] there, [1] asked for" in str(error.value)
     assert "epochs" not in str(error.value)
+
+
+def test_a_run_of_an_earlier_version_goes_on_where_new_fields_are_not_used(
+    tmp_path, config
+):
+    open_directory(tmp_path, config, {})
+    file = tmp_path / "config.json"
+    content = json.loads(file.read_text())
+    del content["config"]["noise"], content["config"]["lr_drops"]
+    file.write_text(json.dumps(content))
+    usual = dataclasses.replace(config, lr_drops=RunConfig().lr_drops)
+    open_directory(tmp_path, usual, {})
+    with pytest.raises(UsageError, match=r"noise: 0\.0 there, 0\.1 asked for"):
+        open_directory(tmp_path, dataclasses.replace(usual, noise=0.1), {})
 
 
 def test_a_damaged_config_is_said_to_be_damaged(tmp_path, config):
