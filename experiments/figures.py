@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from mixup_jax.data import Split
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, install
 from mixup_jax.runs.statistics import mean_interval
 from mixup_jax.runs.trained import Predict
 
@@ -16,7 +16,7 @@ try:
     import matplotlib.figure
 except ImportError as error:
     raise UsageError(
-        f"pictures need matplotlib: pip install 'mixup-jax[demo]' ({error})"
+        f"pictures need matplotlib: {install('demo')} ({error})"
     ) from error
 
 # Okabe and Ito's palette.

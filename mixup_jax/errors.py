@@ -5,7 +5,9 @@ Every other exception is a defect of the program and keeps its traceback.
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -42,6 +44,17 @@ def did_you_mean(name: str, known: Sequence[str], *, mark: str = "") -> str:
     if not near:
         return ""
     return f" Did you mean {f'{mark}{near[0]}' if mark else repr(near[0])}?"
+
+
+def install(extra: str) -> str:
+    """Returns the command that installs an extra for the Python that is running.
+
+    A bare `pip` is often another one's, and finds no such package.
+    """
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    return f"{python} -m pip install 'mixup-jax[{extra}]'"
 
 
 def out_of_range(fields: Any, ranges: Mapping[str, tuple[Any, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, install
 
 Log = Callable[[Mapping[str, float], int], None]
 
@@ -89,6 +89,6 @@ def _imported() -> Any:
         import wandb  # pyrefly: ignore  # an extra
     except ImportError as error:
         raise UsageError(
-            f"--wandb needs its package: pip install 'mixup-jax[wandb]' ({error})"
+            f"--wandb needs its package: {install('wandb')} ({error})"
         ) from error
     return wandb

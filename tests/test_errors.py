@@ -1,0 +1,12 @@
+import sys
+
+from mixup_jax import errors
+
+
+def test_an_extra_is_installed_for_the_python_that_is_running(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    elsewhere = f"{tmp_path}/.venv/bin/python -m pip install 'mixup-jax[demo]'"
+    assert errors.install("demo") == elsewhere
+    monkeypatch.chdir(tmp_path)
+    here = ".venv/bin/python -m pip install 'mixup-jax[demo]'"
+    assert errors.install("demo") == here
