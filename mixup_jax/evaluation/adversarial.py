@@ -32,6 +32,7 @@ from mixup_jax.evaluation.attack import (
 from mixup_jax.evaluation.objectives import cross_entropy
 from mixup_jax.evaluation.predict import AnyArray, Predict
 from mixup_jax.types import Key
+from mixup_jax.vicinity.checks import check
 
 
 def fgsm(
@@ -145,8 +146,16 @@ def pgd(
     """
     check_counts(steps=steps, restarts=restarts)
     area, goal = begin(predict, inputs, labels, epsilon=epsilon, low=low, high=high)
-    default = 2.5 * area.radius / steps
-    size = default if step_size is None else fit(step_size, area.centre)
+    if step_size is None:
+        size = 2.5 * area.radius / steps
+    else:
+        check(
+            "step_size",
+            "finite and above 0",
+            step_size,
+            lambda s: (s > 0) & (s < np.inf),
+        )
+        size = fit(step_size, area.centre)
     step = partial(_pgd_step, predict, loss, area, goal, size)
     found = unperturbed(predict, loss, area, goal)
     for restart in range(restarts):
@@ -177,8 +186,16 @@ def normalised_limits(
 
     Returns:
       Keyword arguments of the attacks: `fgsm(predict, x, y, **limits)`.
+
+    Raises:
+      ValueError: If there are not as many stds as means, or one is not above 0.
     """
     centre, spread = (np.asarray(values, np.float32) for values in (mean, std))
+    if centre.shape != spread.shape or not (spread > 0).all():
+        raise ValueError(
+            f"mean and std must be one number per channel, std above 0, got {mean} and "
+            f"{std}"
+        )
     return {
         "epsilon": np.float32(epsilon) / spread,
         "low": (np.float32(low) - centre) / spread,

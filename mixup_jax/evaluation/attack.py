@@ -77,7 +77,7 @@ def begin(
 ) -> tuple[Region, tuple[Int[Array, " B"]]]:
     """Checks what an attack is given; returns where to look, and the labels."""
     area = region(inputs, epsilon=epsilon, low=low, high=high)
-    check_labels(labels, count_classes(predict, inputs))
+    check_labels(labels, count_classes(predict, inputs), len(inputs))
     return area, (jnp.asarray(labels),)
 
 

@@ -45,7 +45,7 @@ def bootstrap_interval(
 
     Raises:
       ValueError: If there are no examples or resamples, paired arrays differ in length,
-        or level is not between 0 and 1.
+        level is not between 0 and 1, or the statistic is no number.
 
     Source: Efron and Tibshirani (1993), section 13.3.
     """
@@ -61,6 +61,10 @@ def bootstrap_interval(
         )
     given = [jnp.asarray(array) for array in arrays]
 
+    value = jnp.asarray(statistic(*given))
+    if value.ndim:
+        raise ValueError(f"statistic must return one number, got shape {value.shape}")
+
     def draw(key, array):
         return array[jax.random.randint(key, (len(array),), 0, len(array))]
 
@@ -70,4 +74,4 @@ def bootstrap_interval(
 
     draws = lax.map(once, jax.random.split(key, resamples))
     ends = jnp.quantile(draws, jnp.array([(1 - level) / 2, (1 + level) / 2]))
-    return BootstrapInterval(jnp.asarray(statistic(*given)), ends[0], ends[1])
+    return BootstrapInterval(value, ends[0], ends[1])

@@ -165,7 +165,9 @@ def fit_temperature(
 
 
 def _checked(logits: Array, labels: Array) -> Array:
-    check_labels(labels, logits.shape[-1])
+    if logits.ndim != 2:
+        raise ValueError(f"logits must be [N, K], got shape {logits.shape}")
+    check_labels(labels, logits.shape[1], len(logits))
     return widen(logits)
 
 

@@ -49,7 +49,7 @@ def negative_energy(
     Raises:
       ValueError: If the temperature is not above 0.
     """
-    if temperature <= 0:
+    if not temperature > 0:
         raise ValueError(f"temperature must be above 0, got {temperature}")
     return temperature * logsumexp(widen(logits) / temperature, axis=-1)
 
@@ -122,8 +122,16 @@ def fpr_at_tpr(
 
 
 def _two_sides(inside: Array, outside: Array) -> tuple[Array, Array]:
+    inside, outside = jnp.asarray(inside), jnp.asarray(outside)
+    if inside.ndim != 1 or outside.ndim != 1:
+        raise ValueError(
+            f"scores are one number for each example, [N] and [M], got "
+            f"{inside.shape} and {outside.shape}; `SCORES` are of logits"
+        )
     if len(inside) == 0 or len(outside) == 0:
-        raise ValueError(f"need both sides, got {len(inside)} and {len(outside)}")
+        raise ValueError(
+            f"scores of both sides are needed, got {len(inside)} and {len(outside)}"
+        )
     return widen(inside), widen(outside)
 
 

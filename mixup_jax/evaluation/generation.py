@@ -57,7 +57,14 @@ def mode_coverage(
     arXiv:1705.07761, section 4.1.
     """
     if len(samples) == 0 or len(centres) == 0:
-        raise ValueError(f"need both, got {len(samples)} samples, {len(centres)} modes")
+        raise ValueError(
+            f"samples and centres are needed, got {len(samples)} and {len(centres)}"
+        )
+    if samples.ndim != 2 or samples.shape[1:] != centres.shape[1:]:
+        raise ValueError(
+            "samples [N, d] and centres [K, d] must be points of one space, got "
+            f"{samples.shape} and {centres.shape}"
+        )
     if not (std > 0 and radius > 0 and 0 <= least <= 1):
         raise ValueError(
             "std and radius must be above 0 and least in [0, 1], got "

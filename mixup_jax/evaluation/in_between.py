@@ -48,10 +48,12 @@ def sample_pairs(key: Key, examples: int, count: int) -> Int[Array, "P 2"]:
     """Draws pairs of two different examples, uniformly and independently.
 
     Raises:
-      ValueError: With fewer than two examples.
+      ValueError: With fewer than two examples or no pair.
     """
     if examples < 2:
         raise ValueError(f"a pair needs at least 2 examples, got {examples}")
+    if count < 1:
+        raise ValueError(f"count must be at least 1 pair, got {count}")
     first_key, other_key = jax.random.split(key)
     first = jax.random.randint(first_key, (count,), 0, examples)
     ahead = jax.random.randint(other_key, (count,), 1, examples)
@@ -81,16 +83,23 @@ def in_between(
       chunk_size: Pairs that are computed together.
 
     Raises:
-      ValueError: If labels are not class ids, a pair is not of rows of inputs, or there
-        are none.
+      ValueError: If labels are not class ids, pairs are not of rows of inputs, a lambda
+        is not finite, or there are none of either.
 
     Source: paper, section 2 and figure 2. It says neither how pairs are drawn, nor
     which label and norm the gradient is of; cross-entropy and L2 are the likely ones.
     """
     classes = count_classes(predict, inputs)
-    check_labels(labels, classes)
-    if len(pairs) == 0:
-        raise ValueError("nothing to measure: there are no pairs")
+    check_labels(labels, classes, len(inputs))
+    if len(pairs) == 0 or len(lam) == 0:
+        raise ValueError("nothing to measure: there are no pairs, or no lambdas")
+    if not np.isfinite(lam).all():
+        raise ValueError(f"lam must be finite numbers, got {tuple(lam)}")
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
+        raise ValueError(
+            f"pairs must be rows of two examples, whole numbers [P, 2], got "
+            f"{pairs.dtype} {pairs.shape}"
+        )
     if np.min(pairs) < 0 or np.max(pairs) >= len(labels):
         raise ValueError(f"pairs must be of rows 0 .. {len(labels) - 1} of the inputs")
     inputs, labels, pairs = (np.asarray(a) for a in (inputs, labels, pairs))

@@ -76,9 +76,22 @@ def count_classes(predict: Predict, inputs: AnyArray) -> int:
     return shape[1]
 
 
-def check_labels(labels: Int[AnyArray, " B"], classes: int) -> None:
-    """Raises ValueError unless concrete labels are class ids, 0 to K - 1."""
+def check_labels(labels: Int[AnyArray, " B"], classes: int, count: int) -> None:
+    """Raises ValueError unless labels are class ids, 0 to K - 1, one for each example.
+
+    Args:
+      labels: Where they are traced, only their number and dtype are known.
+      classes: K.
+      count: Of the examples.
+    """
     _check_some(labels)
+    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(
+            f"labels must be class ids [{count}], got {labels.dtype} "
+            f"{labels.shape}; of one-hot labels take labels.argmax(-1)"
+        )
+    if len(labels) != count:
+        raise ValueError(f"{len(labels)} labels do not fit {count} examples")
     if traced(labels):
         return
     least, most = int(jnp.min(labels)), int(jnp.max(labels))

@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from mixup_jax.evaluation.apgd import apgd, apgd_targeted
-from mixup_jax.evaluation.attack import Attack
+from mixup_jax.evaluation.attack import Attack, check_counts, region
 from mixup_jax.evaluation.classification import Sums, add, error_sums, top_k_wrong
 from mixup_jax.evaluation.objectives import dlr
 from mixup_jax.evaluation.predict import (
@@ -104,11 +104,11 @@ def worst_case(
 
     Raises:
       ValueError: If there are no examples, labels are not class ids, or an attack
-        returns what is no number.
+        returns what is no number or of another shape.
 
     Source: Croce and Hein (2020), section 5, arXiv:2003.01690.
     """
-    check_labels(labels, count_classes(predict, inputs))
+    check_labels(labels, count_classes(predict, inputs), len(inputs))
     size, places = min(chunk_size, len(labels)), np.arange(len(labels))
     labels, points = np.asarray(labels), np.array(inputs, wide_dtype(inputs))
     right = partial(_right, predict)
@@ -117,7 +117,7 @@ def worst_case(
     for name, attack in attacks.items():
         if robust.any():
             left = places[robust]
-            run = partial(_try, predict, attack)
+            run = partial(_try, predict, name, attack)
             arrays = points[left], labels[left], left
             found, still = in_chunks(run, *arrays, chunk_size=size)
             if not np.isfinite(found).all():
@@ -152,7 +152,13 @@ def standard_attacks(
 
     Returns:
       "apgd-ce"; "apgd-t" with 4 classes or more, "apgd-dlr" with 3; "square" of images.
+
+    Raises:
+      ValueError: If steps or queries is below 1, or for what `region` refuses.
     """
+    # Now, not after the attacks that come first.
+    check_counts(steps=steps, queries=queries)
+    region(inputs[:1], epsilon=epsilon, low=low, high=high)
     keys = jax.random.split(key, 3)
     limits = {"epsilon": epsilon, "low": low, "high": high, "scan": scan}
     classes = count_classes(predict, inputs)
@@ -181,10 +187,16 @@ def _right(predict: Predict, points: Array, labels: Array) -> Bool[Array, " B"]:
 
 def _try(
     predict: Predict,
+    name: str,
     attack: Attack,
     points: AnyArray,
     labels: AnyArray,
     places: AnyArray,
 ) -> tuple[Array, Array]:
     found = attack(points, labels, places)
+    if found.shape != points.shape:
+        raise ValueError(
+            f"attack {name!r} must return points of the inputs' shape, {points.shape}, "
+            f"got {found.shape}"
+        )
     return found, _right(predict, found, labels)

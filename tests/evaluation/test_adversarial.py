@@ -250,8 +250,16 @@ def test_a_gradient_that_is_no_number_leaves_the_input_as_it_is():
         (partial(adversarial.ifgsm, steps=0), "steps must be at least 1, got 0"),
         (partial(adversarial.pgd, KEY, steps=0), "steps must be at least 1, got 0"),
         (partial(adversarial.pgd, KEY, restarts=0), "restarts must be at least 1"),
+        (partial(adversarial.pgd, KEY, step_size=-1.0), "step_size must be finite and"),
+        (partial(adversarial.pgd, KEY, step_size=np.nan), "step_size .* got nan"),
     ],
 )
 def test_attacks_without_steps_are_refused(run, words):
     with pytest.raises(ValueError, match=words):
         run(PREDICT, X, Y, epsilon=0.1, **UNIT)
+
+
+@pytest.mark.parametrize(("mean", "std"), [((0.5,), (0.0,)), ((0.5, 0.5), (1.0,))])
+def test_limits_need_a_mean_and_a_std_above_0_for_each_channel(mean, std):
+    with pytest.raises(ValueError, match="one number per channel, std above 0, got"):
+        adversarial.normalised_limits(mean, std, epsilon=0.1)

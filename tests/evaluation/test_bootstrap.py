@@ -120,3 +120,8 @@ def test_arrays_that_are_not_paired_are_drawn_from_by_themselves():
 def test_what_cannot_be_resampled_is_refused(arrays, options, words):
     with pytest.raises(ValueError, match=words):
         bootstrap_interval(KEY, lambda *a: a[0].mean(), *arrays, **options)
+
+
+def test_a_statistic_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match=r"must return one number, got shape \(3,\)"):
+        bootstrap_interval(jax.random.key(0), lambda scores: scores, jnp.ones(3))

@@ -257,9 +257,12 @@ def test_measures_work_under_jit_and_vmap_and_in_bfloat16():
         ({"by": "size"}, 'by must be "width" or "mass", got .size.'),
         ({"labels": jnp.array([0, -1])}, r"labels must be in 0 \.\. 2, got -1 \.\. 0"),
         ({"labels": jnp.array([0, 3])}, r"labels must be in 0 \.\. 2, got 0 \.\. 3"),
+        # One label would be taken for that of all.
+        ({"labels": jnp.array([0])}, "1 labels do not fit 2 examples"),
+        ({"logits": jnp.zeros(2)}, r"logits must be \[N, K\], got shape \(2,\)"),
     ],
 )
-def test_what_cannot_be_binned_is_refused(options, words):
+def test_what_cannot_be_binned_is_refused(options, words, untyped):
     given = {"logits": jnp.zeros((2, 3)), "labels": jnp.array([0, 1])}
     with pytest.raises(ValueError, match=words):
         calibration.reliability(**{**given, **options})

@@ -203,12 +203,20 @@ def test_scores_that_are_no_numbers_have_no_area(side):
 def test_what_cannot_be_measured_is_refused():
     some, none = jnp.ones(3), jnp.ones(0)
     for measure in (detection.auroc, detection.aupr, detection.fpr_at_tpr):
-        with pytest.raises(ValueError, match="need both sides, got 3 and 0"):
+        with pytest.raises(ValueError, match="both sides are needed, got 3 and 0"):
             measure(some, none)
-        with pytest.raises(ValueError, match="need both sides, got 0 and 3"):
+        with pytest.raises(ValueError, match="both sides are needed, got 0 and 3"):
             measure(none, some)
     for tpr in (0.0, 1.5):
         with pytest.raises(ValueError, match=rf"tpr must be in \(0, 1\], got {tpr}"):
             detection.fpr_at_tpr(some, some, tpr=tpr)
     with pytest.raises(ValueError, match="temperature must be above 0, got"):
         detection.negative_energy(jnp.ones((1, 2)), temperature=0.0)
+
+
+def test_logits_in_place_of_scores_and_lists_of_scores(untyped):
+    with pytest.raises(ValueError, match=r"scores are one .*got \(3, 2\) and \(3,\)"):
+        detection.auroc(jnp.ones((3, 2)), jnp.ones(3))
+    assert detection.auroc([2.0, 3.0], [1.0]) == 1
+    with pytest.raises(ValueError, match="temperature must be above 0, got nan"):
+        detection.negative_energy(jnp.ones((1, 2)), temperature=float("nan"))

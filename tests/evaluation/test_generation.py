@@ -105,11 +105,12 @@ def test_coverage_works_under_jit_and_vmap():
         ({"std": 0.0}, r"above 0 and least in \[0, 1\], got 0.0, 3.0, 0.0"),
         ({"radius": -1.0}, "got 1.0, -1.0, 0.0"),
         ({"least": 1.5}, "got 1.0, 3.0, 1.5"),
-        ({"samples": jnp.zeros((0, 2))}, "need both, got 0 samples, 3 modes"),
-        ({"centres": jnp.zeros((0, 2))}, "need both, got 3 samples, 0 modes"),
+        ({"samples": jnp.zeros((0, 2))}, "are needed, got 0 and 3"),
+        ({"samples": jnp.zeros((5, 3))}, r"points of one space, got \(5, 3\)"),
+        ({"centres": jnp.zeros((0, 2))}, "are needed, got 3 and 0"),
     ],
 )
-def test_what_cannot_be_counted_is_refused(options, words):
+def test_what_cannot_be_counted_is_refused(options, words, untyped):
     given = {"samples": CENTRES, "centres": CENTRES, "std": 1.0, **options}
     with pytest.raises(ValueError, match=words):
         mode_coverage(given.pop("samples"), given.pop("centres"), **given)

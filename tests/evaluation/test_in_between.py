@@ -145,6 +145,8 @@ def test_pairs_are_of_two_and_all_equally_likely():
 def test_what_is_no_pair_is_refused():
     with pytest.raises(ValueError, match="at least 2 examples, got 1"):
         between.sample_pairs(KEY, 1, 5)
+    with pytest.raises(ValueError, match="at least 1 pair, got -1"):
+        between.sample_pairs(KEY, 5, -1)
     with pytest.raises(ValueError, match="there are no pairs"):
         between.in_between(PREDICT, X, Y, PAIRS[:0])
     for bad in ([[0, 20]], [[-1, 0]]):
@@ -155,3 +157,19 @@ def test_what_is_no_pair_is_refused():
 def test_labels_that_are_no_class_are_refused():
     with pytest.raises(ValueError, match=r"labels must be in 0 \.\. 4"):
         between.in_between(PREDICT, X, Y + 1, PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "lam", "words"),
+    [
+        (PAIRS[:, 0], (0.5,), r"whole numbers \[P, 2\], got int32"),
+        (PAIRS.astype(float), (0.5,), r"whole numbers \[P, 2\], got float"),
+        (PAIRS, (), "no lambdas"),
+        (PAIRS, (0.5, float("nan")), r"finite numbers, got \(0.5, nan\)"),
+    ],
+)
+def test_pairs_and_lambdas_that_nothing_can_be_measured_at_are_refused(
+    pairs, lam, words, untyped
+):
+    with pytest.raises(ValueError, match=words):
+        between.in_between(PREDICT, X, Y, pairs, lam=lam)

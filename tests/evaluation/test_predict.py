@@ -71,10 +71,23 @@ def test_a_network_that_gives_no_logits_is_refused():
 )
 def test_labels_that_are_no_class_are_refused(labels, words):
     with pytest.raises(ValueError, match=rf"in 0 \.\. 2, got {words}"):
-        predict.check_labels(jnp.array(labels), 3)
-    predict.check_labels(jnp.array([0, 2]), 3)
+        predict.check_labels(jnp.array(labels), 3, len(labels))
+    predict.check_labels(jnp.array([0, 2]), 3, 2)
 
 
 def test_no_labels_are_refused():
     with pytest.raises(ValueError, match="no examples"):
-        predict.check_labels(jnp.zeros(0, jnp.int32), 3)
+        predict.check_labels(jnp.zeros(0, jnp.int32), 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (jnp.zeros(3), r"class ids \[3\], got float32 \(3,\); .*argmax"),
+        (jnp.eye(3), r"got float32 \(3, 3\)"),
+        (jnp.zeros(1, jnp.int32), "1 labels do not fit 3 examples"),
+    ],
+)
+def test_what_is_no_label_of_each_example_is_refused(labels, words, untyped):
+    with pytest.raises(ValueError, match=words):
+        predict.check_labels(labels, 3, 3)

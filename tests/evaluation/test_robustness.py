@@ -195,3 +195,23 @@ def test_labels_that_are_no_class_are_refused():
         worst_case(STEP, {}, X, Y + 1)
     with pytest.raises(ValueError, match="no examples"):
         worst_case(STEP, {}, X[:0], Y[:0])
+
+
+def test_an_attack_that_returns_other_points_is_named():
+    with pytest.raises(ValueError, match="attack 'mine' must return points of the in"):
+        worst_case(STEP, {"mine": lambda x, y, i: jnp.asarray(x)[:, :0]}, X, Y)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"queries": 0}, "queries must be at least 1, got 0"),
+        ({"epsilon": -1.0}, "epsilon must be finite and at least 0, got -1.0"),
+        ({"low": 2.0}, "low must be below high, got 2.0 and 1.0"),
+    ],
+)
+def test_what_the_last_attack_refuses_is_found_before_the_first(wrong, words):
+    limits = {"epsilon": 0.1, "low": -1.0, "high": 1.0}
+    with pytest.raises(ValueError, match=words):
+        standard_attacks(jax.random.key(0), STEP, X, **(limits | wrong))
