@@ -3,8 +3,10 @@
 Every other exception is a defect of the program and keeps its traceback.
 """
 
+import dataclasses
 import difflib
 import math
+import numbers
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -61,13 +63,18 @@ def out_of_range(fields: Any, ranges: Mapping[str, tuple[Any, Any]]) -> list[str
     """Returns a sentence for each field whose number is not finite and in its range.
 
     Args:
-      fields: Has the numbers as attributes.
+      fields: A dataclass; those of its fields that are whole numbers must be.
       ranges: Least and greatest value by name; the greatest may be infinite.
     """
     wrong = []
+    whole = {field.name for field in dataclasses.fields(fields) if field.type is int}
     for name, (low, high) in ranges.items():
         value = getattr(fields, name)
-        if not (math.isfinite(value) and low <= value <= high):
+        kind = numbers.Integral if name in whole else numbers.Real
+        if not isinstance(value, kind):
+            word = "whole number" if name in whole else "number"
+            wrong.append(f"{name} must be a {word}, got {value!r}")
+        elif not (math.isfinite(value) and low <= value <= high):
             upper = "" if math.isinf(high) else f" and at most {high}"
             wrong.append(
                 f"{name} must be a finite number of at least {low}{upper}, got {value}"

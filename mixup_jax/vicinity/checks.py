@@ -9,6 +9,8 @@ from jax.typing import ArrayLike
 
 from mixup_jax.types import PyTree
 
+_REAL = (jnp.floating, jnp.integer, jnp.bool_)
+
 
 def traced(*values: ArrayLike) -> bool:
     """Returns whether any value is unknown until the program runs."""
@@ -39,5 +41,9 @@ def check(
     name: str, rule: str, value: ArrayLike, holds: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     """Raises ValueError unless a concrete value, each of its entries, obeys a rule."""
-    if not traced(value) and not np.all(holds(np.asarray(value))):
+    if traced(value):
+        return
+    array = np.asarray(value)
+    real = any(jnp.issubdtype(array.dtype, kind) for kind in _REAL)
+    if not real or not np.all(holds(array)):
         raise ValueError(f"{name} must be {rule}, got {value}")

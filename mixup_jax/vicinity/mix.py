@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from mixup_jax.types import Key, PyTree
-from mixup_jax.vicinity.checks import check_float, check_rows
+from mixup_jax.vicinity.checks import check, check_float, check_rows
 from mixup_jax.vicinity.pairing import sample_matching, sample_partners
 from mixup_jax.vicinity.weights import pair_lambda, sample_dirichlet, sample_lambda
 
@@ -151,14 +151,16 @@ def apply_mixing(mixing: Mixing, tree: PyTree) -> PyTree:
       The tree with every row mixed; structure, shapes and dtypes are kept.
 
     Raises:
-      ValueError: If a leaf is not floating-point, or its leading axis is not B.
+      ValueError: If a leaf is not floating-point, its leading axis is not B, or a
+        concrete partner is no row.
     """
     _check_batch(tree, mixing.batch_size)
-    if mixing.lam.size not in _sizes(mixing):
+    if jnp.size(mixing.lam) not in _sizes(mixing):
         raise ValueError(
-            f"lam has shape {mixing.lam.shape}, which fits neither one draw for the "
-            f"batch nor one for each of its {mixing.batch_size} examples"
+            f"lam has shape {jnp.shape(mixing.lam)}, which fits neither one draw for "
+            f"the batch nor one for each of its {mixing.batch_size} examples"
         )
+    _check_partners(mixing)
     return combine([tree, *partner_trees(mixing, tree)], shares(mixing))
 
 
@@ -213,6 +215,15 @@ def _check_batch(tree: PyTree, size: int) -> None:
     check_rows(tree, size)
 
 
+def _check_partners(mixing: Mixing) -> None:
+    # Indexing would take a place beyond the last for the last.
+    if not jnp.issubdtype(mixing.partner.dtype, jnp.integer):
+        raise ValueError(f"partner must be whole numbers, got {mixing.partner.dtype}")
+    size = mixing.batch_size
+    rule = f"places in the batch, 0 to {size - 1}"
+    check("partner", rule, mixing.partner, lambda row: (row >= 0) & (row < size))
+
+
 def _weighted(name: str, leaves: Sequence, weights: Sequence[Array]) -> Array:
     for leaf in leaves:
         check_float(f"leaf{name}", leaf)
@@ -221,11 +232,26 @@ def _weighted(name: str, leaves: Sequence, weights: Sequence[Array]) -> Array:
                 f"leaf{name}: shapes differ, {jnp.shape(leaves[0])} and "
                 f"{jnp.shape(leaf)}"
             )
+    if len(leaves) != len(weights):
+        raise ValueError(
+            f"{len(leaves)} trees need as many weights, got {len(weights)}"
+        )
     dtype = jnp.result_type(leaves[0])
     wide = jnp.promote_types(dtype, jnp.float32)
     total = 0
     for leaf, weight in zip(leaves, weights, strict=True):
         weight = jnp.asarray(weight, jnp.finfo(wide).dtype)
+        _check_weight(weight, name, jnp.shape(leaf))
         missing = (1,) * (jnp.ndim(leaf) - weight.ndim)
         total += weight.reshape(weight.shape + missing) * jnp.asarray(leaf, wide)
     return jnp.asarray(total, dtype)
+
+
+def _check_weight(weight: Array, name: str, shape: tuple[int, ...]) -> None:
+    """Raises ValueError unless a weight is one number or of the leading axes."""
+    sizes = zip(weight.shape, shape, strict=False)
+    if weight.ndim > len(shape) or any(w not in (1, size) for w, size in sizes):
+        raise ValueError(
+            f"lam of shape {weight.shape} does not fit the leading axes of leaf{name}, "
+            f"{shape}"
+        )

@@ -4,6 +4,7 @@ the target becomes. Every row of the paper's Table 5 is one; training steps obey
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 import jax
@@ -191,8 +192,14 @@ class Vicinity:
             "lam_low": (-math.inf, math.inf),
             "lam_high": (-math.inf, math.inf),
         }
+        if not isinstance(self.alpha_end, numbers.Real):
+            return [f"alpha_end must be a number, got {self.alpha_end!r}"]
         wrong = out_of_range(self, ranges)
-        end = self.alpha_end
+        known = all(isinstance(getattr(self, n), numbers.Real) for n in ranges)
+        return wrong + (self._wrong_order() if known else [])
+
+    def _wrong_order(self) -> list[str]:
+        wrong, end = [], self.alpha_end
         if end != -1 and not (math.isfinite(end) and end >= 0):
             wrong.append(f"alpha_end must be -1 or finite and at least 0, got {end}")
         if self.lam_low >= self.lam_high:
@@ -211,13 +218,18 @@ class Vicinity:
         near, latent = self.pairing.endswith("neighbours"), self.stage > 0
         many, cut = self.mixed_examples > 2, self.cutmix_probability > 0
         pair, device = self.lam_per == "pair", self.pairing_scope == "device"
-        range_ = self.fold_lam or (self.lam_low, self.lam_high) != (0, 1)
+        range_ = (self.lam_low, self.lam_high) != (0, 1)
         rules = [
             (near and latent, f"mix_at {self.mix_at}", f"pairing {self.pairing}"),
             (near and device, "pairing_scope device", f"pairing {self.pairing}"),
-            (pair and self.pairing != "random", "lam_per pair", self.pairing),
+            (
+                pair and self.pairing != "random",
+                "lam_per pair",
+                f"pairing {self.pairing}",
+            ),
             (pair and many, "lam_per pair", "mixed_examples above 2"),
-            (many and range_, "fold_lam, lam_low, lam_high", "mixed_examples above 2"),
+            (many and self.fold_lam, "fold_lam", "mixed_examples above 2"),
+            (many and range_, "lam_low and lam_high", "mixed_examples above 2"),
             (cut and many, "cutmix_probability", "mixed_examples above 2"),
             (cut and pair, "cutmix_probability", "lam_per pair"),
             (

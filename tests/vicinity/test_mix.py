@@ -194,6 +194,38 @@ def test_draws_that_do_not_fit_the_batch_are_refused():
     wrong = mix.Mixing(jnp.ones(3), jnp.arange(4))
     with pytest.raises(ValueError, match=r"lam has shape \(3,\).* 4 examples"):
         mix.apply_mixing(wrong, jnp.ones((4, 2)))
+    with pytest.raises(
+        ValueError, match=r"lam of shape \(3,\) .* axes of leaf, \(4, 2\)"
+    ):
+        mix.blend(jnp.ones((4, 2)), jnp.ones((4, 2)), jnp.ones(3))
+    with pytest.raises(ValueError, match="2 trees need as many weights, got 1"):
+        mix.combine([jnp.ones((4, 2))] * 2, [jnp.float32(1)])
+
+
+@pytest.mark.parametrize(
+    ("partner", "message"),
+    [
+        (jnp.array([0, 4]), r"places in the batch, 0 to 1, got \[0 4\]"),
+        (jnp.array([-1, 0]), r"0 to 1, got \[-1  0\]"),
+        (jnp.array([0.0, 1.0]), "partner must be whole numbers, got float32"),
+    ],
+)
+def test_partners_that_are_no_rows_are_refused(partner, message, untyped):
+    with pytest.raises(ValueError, match=message):
+        mix.apply_mixing(mix.Mixing(jnp.float32(0.5), partner), jnp.ones((2, 3)))
+
+
+def test_a_plain_number_will_do_for_lambda(untyped):
+    got = mix.apply_mixing(
+        mix.Mixing(0.25, jnp.array([1, 0])), jnp.array([[4.0], [0.0]])
+    )
+    np.testing.assert_array_equal(got, [[1.0], [3.0]])
+
+
+@pytest.mark.parametrize("alpha", ["0.2", None, 1j])
+def test_an_alpha_that_is_no_number_is_refused(alpha, untyped):
+    with pytest.raises(ValueError, match="alpha must be a number of at least 0, got"):
+        mix.mixup(KEY, jnp.ones((4, 2)), alpha=alpha)
 
 
 def test_one_program_serves_a_grid_of_alphas():

@@ -68,6 +68,9 @@ def test_alpha_moves_linearly_over_the_run():
     ("fields", "message"),
     [
         ({"alpha": -1.0}, "alpha must be a finite number of at least 0, got -1.0"),
+        ({"alpha": "1"}, "alpha must be a number, got '1'"),
+        ({"alpha_end": None}, "alpha_end must be a number, got None"),
+        ({"mixed_examples": 2.5}, "mixed_examples must be a whole number, got 2.5"),
         ({"alpha": 1.0, "pairing": "randm"}, "randm"),
         ({"alpha": 1.0, "lam_per": "element"}, "element"),
         ({"alpha": 1.0, "target": "hard"}, "hard"),
@@ -112,7 +115,7 @@ def test_alpha_moves_linearly_over_the_run():
         ),
     ],
 )
-def test_what_makes_no_sense_is_said(fields, message):
+def test_what_makes_no_sense_is_said(fields, message, untyped):
     (problem,) = Vicinity(**fields).problems()
     with pytest.raises(AssertionError, match=message):
         raise AssertionError(problem)
