@@ -47,7 +47,7 @@ def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
     done = []
     on_cpu = _runs_on_cpu()
     if on_cpu and _choose_cpu_flag():
-        done.append(_CPU_FLAG)
+        done.append(f"XLA_FLAGS {_CPU_FLAG}")
     if on_cpu and _keep_memory():
         done.append("memory kept between steps")
     if cpu_devices:

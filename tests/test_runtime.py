@@ -30,6 +30,7 @@ def python(code, **environment):
 
 def test_sums_are_right_under_the_settings_of_a_program():
     said, wrong = python(START + WRONG_SUM)
+    assert said.startswith("XLA_FLAGS --xla_cpu")  # what it is, to whoever reads it
     assert "-individual_convolution,-reduce" in said
     assert wrong == "0"
 
