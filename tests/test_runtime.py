@@ -76,7 +76,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 def test_a_step_does_not_ask_the_system_for_its_memory_again():
-    assert 3 * faults(START) < faults("")
+    # How many arrays are alive at once is a matter of the machine's load: best of three.
+    assert 3 * min(faults(START) for _ in range(3)) < faults("")
 
 
 @pytest.mark.parametrize("platforms", ["tpu", "cuda,cpu"])
