@@ -76,7 +76,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 def test_a_step_does_not_ask_the_system_for_its_memory_again():
-    # How many arrays are alive at once is a matter of the machine's load: best of three.
+    # How many arrays are alive at once depends on the machine's load: best of three.
     assert 3 * min(faults(START) for _ in range(3)) < faults("")
 
 
