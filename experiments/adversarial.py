@@ -16,6 +16,7 @@ PGD with restarts, and the worst case of PGD, APGD and Square (white box).
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -154,8 +155,13 @@ def _setting(values: flags.FlagValues) -> Setting:
         if values[field].value is not None
     }
     setting = SETTINGS[values.scale]._replace(**given)
-    if wrong := [name for name, value in setting._asdict().items() if value <= 0]:
-        raise UsageError(f"{', '.join(wrong)} must be above 0")
+    wrong = [
+        f"{name} must be finite and above 0, got {value}"
+        for name, value in setting._asdict().items()
+        if not 0 < value < math.inf
+    ]
+    if wrong:
+        raise UsageError("\n".join(wrong))
     return setting
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from experiments import catalogue, common, report
-from mixup_jax.errors import RunError, unknown
+from mixup_jax.errors import RunError, UsageError, unknown
 from mixup_jax.runs.progress import duration
 
 _MISSING = 2  # exit code of wrong usage, which a missing data set is too
@@ -52,6 +52,8 @@ def main(argv: Sequence[str]) -> None:
 
 def run_all(names: Sequence[str], workdir: Path, options: Sequence[str]) -> list[str]:
     """Runs each in a process of its own; returns those that failed."""
+    if workdir.exists() and not workdir.is_dir():
+        raise UsageError(f"workdir {workdir} is a file; name a directory")
     workdir.mkdir(parents=True, exist_ok=True)
     begin, failed = time.monotonic(), []
     for place, name in enumerate(names, 1):

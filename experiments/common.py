@@ -6,6 +6,7 @@ What the exit codes mean is in `help_page.EXIT_CODES`.
 import dataclasses
 import importlib
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -116,6 +117,8 @@ def start(values: flags.FlagValues, *, alone: bool = False) -> None:
       values: Of the command line.
       alone: Whether this program is one process and refuses to be several.
     """
+    if values.cpu_devices < 0:
+        raise UsageError(f"cpu_devices must be at least 0, got {values.cpu_devices}")
     if alone and values.distributed != "off":
         raise UsageError("this program is one process: leave out --distributed")
     lines = [runtime.start(cpu_devices=values.cpu_devices)]
@@ -251,7 +254,7 @@ def parse(values: flags.FlagValues, description: str, argv: Sequence[str]) -> bo
             f"there is no flag --{error.flagname}.{near} --help shows all"
         ) from error
     except flags.Error as error:
-        raise UsageError(f"{error} (see --help)") from error
+        raise UsageError(f"{_readable(str(error))} (see --help)") from error
     if len(rest) > 1:
         raise UsageError(
             f"do not know what to do with {rest[1]!r}: flags are written --name=value "
@@ -260,6 +263,16 @@ def parse(values: flags.FlagValues, description: str, argv: Sequence[str]) -> bo
     if values.help:
         print(f"{description.strip()}\n\n{help_page.of(values)}")
     return values.help
+
+
+def _readable(error: str) -> str:
+    """Replaces what Python says of a text that is no number."""
+    of_python = r"invalid literal for int\(\).*|could not convert string to float.*"
+    match = re.search(of_python, error)
+    if match is None:
+        return error
+    kind = "a whole number" if match[0].startswith("invalid") else "a number"
+    return f"{error[: match.start()]}must be {kind}"
 
 
 def main(body: Callable[[Sequence[str]], None]) -> None:

@@ -59,6 +59,7 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_integer("epochs", 40, "of each run on digits", **here)
     if common.parse(values, __doc__ or "", argv):
         return
+    common.workdir_of(values)
     if values.seeds < 2:
         raise UsageError(f"seeds must be at least 2, got {values.seeds}")
     common.need_pictures()

@@ -62,6 +62,8 @@ def keep(name: str, workdir: Path, results: Path) -> None:
         )
     shown = catalogue.description(name).measures
     records = read_records(workdir / "records.csv")
+    if not records:
+        raise UsageError(f"{workdir / 'records.csv'} is empty; run experiments.{name}")
     results.mkdir(exist_ok=True)
     stem = f"{name}_{records[0].scale}"
     write_records(results / f"{stem}.csv", [r for r in records if r.measure in shown])

@@ -101,6 +101,8 @@ def main(reproduction: Reproduction, description: str, argv: Sequence[str]) -> N
 def _chosen(
     rows: Mapping[str, RunConfig], patterns: Sequence[str]
 ) -> list[tuple[str, RunConfig]]:
+    if not patterns:
+        raise UsageError("--rows names no row; leave it out to have all")
     for pattern in patterns:
         if not fnmatch.filter(rows, pattern):
             raise unknown("row", pattern, rows)

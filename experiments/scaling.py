@@ -158,6 +158,10 @@ def main(argv: Sequence[str]) -> None:
     if values.batch_size < 1 or values.batch_size % max(_DEVICES):
         wanted = f"a multiple of {max(_DEVICES)}"
         raise UsageError(f"batch_size must be {wanted}, got {values.batch_size}")
+    if values.width < 1:
+        raise UsageError(f"width must be at least 1, got {values.width}")
+    if values.json and not Path(values.json).resolve().parent.is_dir():
+        raise UsageError(f"--json={values.json}: there is no such folder")
     options = {
         "batch_size": values.batch_size,
         "width": values.width,

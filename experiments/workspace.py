@@ -44,7 +44,7 @@ class Workspace:
             self.path.mkdir(parents=True, exist_ok=True)
             file = self.path / "config.json"
             if file.exists():
-                _refuse_changes(self.path, json.loads(file.read_text()), asked)
+                _refuse_changes(self.path, _content(file), asked)
             else:
                 _refuse_others(self.path)
                 self.write_json("config.json", asked)
@@ -80,9 +80,22 @@ class Workspace:
         os.replace(temporary, self.path / name)
 
 
+def _content(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise UsageError(
+            f"{file} is damaged or not ours ({error}); name a new directory"
+        ) from error
+
+
 def _refuse_changes(path: Path, kept: Any, asked: dict[str, Any]) -> None:
     if not isinstance(kept, dict):
         raise UsageError(f"{path / 'config.json'} is not ours; name a new directory")
+    if {"config", "environment"} <= kept.keys():
+        raise UsageError(
+            f"workdir {path} holds a single run, and no table; name another directory"
+        )
     changes = list(_changes(kept, asked))
     if changes:
         shown = changes[:_SHOWN]
@@ -102,7 +115,14 @@ def _changes(kept: dict, asked: dict, within: str = "") -> Iterator[str]:
                 there = completed(there, now)
             yield from _changes(there, now, f"{within}{name}, ")
         elif there != now:
-            yield f"{within}{name}: {there!r} there, {now!r} asked for"
+            yield f"{within}{name}: {_short(there)} there, {_short(now)} asked for"
+
+
+def _short(value: Any) -> str:
+    """A value as text; of a whole row, that it is there."""
+    if value is None:
+        return "nothing"
+    return "a row" if isinstance(value, dict) else repr(value)
 
 
 def _refuse_others(path: Path) -> None:

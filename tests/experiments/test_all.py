@@ -71,3 +71,9 @@ def test_names_that_are_not_known_are_refused(programs, tmp_path):
 def test_it_runs_every_table_and_figure_as_a_module():
     for name in catalogue.MODULES:
         assert everything.command(name) == [sys.executable, "-m", f"experiments.{name}"]
+
+
+def test_a_file_in_place_of_the_directory_is_refused(programs, tmp_path):
+    (tmp_path / "w").touch()
+    with pytest.raises(UsageError, match="w is a file; name a directory"):
+        main(tmp_path / "w", "--only=ablation")

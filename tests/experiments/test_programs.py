@@ -17,6 +17,7 @@ from experiments import (
     catalogue,
     common,
     data,
+    demo,
     help_page,
     in_between,
     report,
@@ -212,3 +213,18 @@ def test_a_file_that_cannot_be_written_is_named_without_a_traceback(
 def test_a_picture_in_another_format_is_refused():
     with pytest.raises(UsageError, match=r"--out must end in \.png, got x\.jpeg2"):
         data.main(["data", "--show=mnist5k", "--out=x.jpeg2"])
+
+
+@pytest.mark.parametrize("epsilon", ["nan", "inf", "-1"])
+def test_attacks_have_a_finite_size_above_0(epsilon, tmp_path):
+    flags = [f"--workdir={tmp_path / 'w'}", f"--epsilon={epsilon}", "--queries=0"]
+    with pytest.raises(UsageError, match=r"epsilon .*, got .*\nqueries .* 0$"):
+        adversarial.main(["adversarial", *flags])
+    assert not (tmp_path / "w").exists()
+
+
+def test_the_demo_wants_a_directory(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--workdir=DIR is missing"):
+        demo.main(["demo", "--workdir=", "--epochs=1"])
+    assert not list(tmp_path.iterdir())

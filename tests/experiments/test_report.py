@@ -177,3 +177,9 @@ def test_a_browser_shows_it(runs, results, tmp_path):
 
     pixels = matplotlib.image.imread(shot)
     assert pixels.shape[:2] == (2000, 1200) and pixels.std() > 0.05
+
+
+def test_a_table_without_a_number_is_not_kept(results, tmp_path):
+    write_records(tmp_path / "records.csv", [])
+    with pytest.raises(UsageError, match=r"records\.csv is empty; run experiments.gan"):
+        report.keep("gan", tmp_path, results)

@@ -50,6 +50,8 @@ def test_a_measurement_that_fails_says_why():
         (["--devices=3"], "devices are of .* got '3'"),
         (["--batch_size=12"], "a multiple of 8, got 12"),
         (["--rounds=0"], "rounds"),
+        (["--width=0"], "width must be at least 1, got 0"),
+        (["--json=/nowhere/x.json"], "--json=/nowhere/x.json: there is no such folder"),
     ],
 )
 def test_wrong_measurements_are_refused(arguments, message):

@@ -42,7 +42,7 @@ def test_other_settings_are_refused_by_the_fields_names(tmp_path):
     Workspace(tmp_path, CONFIG)
     with pytest.raises(UsageError, match="seeds: 2 there, 3 asked for"):
         Workspace(tmp_path, CONFIG | {"seeds": 3})
-    with pytest.raises(UsageError, match="more: None there, 1 asked for"):
+    with pytest.raises(UsageError, match="more: nothing there, 1 asked for"):
         Workspace(tmp_path, CONFIG | {"more": 1})
 
 
@@ -76,3 +76,15 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(UsageError, match=r"config\.json is not ours"):
         Workspace(tmp_path, CONFIG)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UsageError, match=r"config\.json is damaged or not ours"):
+        Workspace(tmp_path, CONFIG)
+    (tmp_path / "config.json").write_text('{"config": {}, "environment": {}}')
+    with pytest.raises(UsageError, match="holds a single run, and no table"):
+        Workspace(tmp_path, CONFIG)
+
+
+def test_a_row_that_is_missing_is_said_in_a_word(tmp_path):
+    Workspace(tmp_path, {"rows": {}})
+    with pytest.raises(UsageError, match="rows, erm: nothing there, a row asked for"):
+        Workspace(tmp_path, {"rows": {"erm": {"alpha": 0.0, "epochs": 3}}})
