@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import common, imagenet, paper, tables
+from experiments import common, imagenet, paper, run_flags, tables
 from experiments.workspace import Workspace
 from mixup_jax.data.dataset import Dataset
 from mixup_jax.data.images.boxes import Crop
@@ -115,13 +115,13 @@ _HELP = {
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    common.define_table_flags(values)
+    run_flags.define_table_flags(values)
     for name in ("erm_a", "erm_b", "mixup"):
         text = "directory of a finished run, instead of training one"
         flags.DEFINE_string(name, None, text, **here)
     for field, kind in Setting.__annotations__.items():
         define = flags.DEFINE_float if kind is float else flags.DEFINE_integer
-        values_by_scale = (f"{getattr(SETTINGS[s], field):g}" for s in common.SCALES)
+        values_by_scale = (f"{getattr(SETTINGS[s], field):g}" for s in run_flags.SCALES)
         define(field, None, f"{_HELP[field]} [{' or '.join(values_by_scale)}]", **here)
     if common.parse(values, __doc__ or "", argv):
         return
@@ -136,7 +136,7 @@ def main(argv: Sequence[str]) -> None:
     seeds = values.seeds or (1 if values.scale == "paper" or any(given) else 3)
     asked = {"scale": values.scale, "seeds": seeds, **setting._asdict()}
     space = Workspace(workdir, asked | {"networks": given})
-    session = common.session_of(values)
+    session = run_flags.session_of(values)
     for seed in range(seeds):
         if not space.has("white_box_mixup", [seed]):
             networks = (

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import catalogue, common, report
+from experiments import catalogue, common, report, run_flags
 from mixup_jax.errors import RunError, UsageError, unknown
 from mixup_jax.runs.progress import duration
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_string("data_dir", None, text, **here)
     text = "folder of archives that you downloaded yourself"
     flags.DEFINE_string("manual_dir", None, text, **here)
-    common.define_scale(values, "small")
+    run_flags.define_scale(values, "small")
     if common.parse(values, __doc__ or "", argv):
         return
     for name in values.only:

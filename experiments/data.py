@@ -19,7 +19,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import common, markdown
+from experiments import common, markdown, run_flags
 from mixup_jax import data, runtime
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import RunConfig, Session
@@ -33,7 +33,7 @@ _SMALL_IMAGES = ("cifar10", "cifar100", "cifar10_jpeg")
 
 
 def main(argv: Sequence[str]) -> None:
-    values = common.define_run_flags({})
+    values = run_flags.define_run_flags({})
     section = "What to do; with neither flag, list the sets"
     here: Any = {"flag_values": values, "module_name": section}
     flags.DEFINE_string("prepare", None, "name of the set to get ready", **here)
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_bool("markdown", False, "list as the README's table", **here)
     if common.parse(values, __doc__ or "", argv):
         return
-    session = common.session_of(values)
+    session = run_flags.session_of(values)
     if values.prepare and values.show:
         raise UsageError("choose one of --prepare and --show")
     if values.prepare:
@@ -122,7 +122,7 @@ def _config(values: flags.FlagValues) -> RunConfig:
         plain = dataclasses.replace(plain, crop_pad=4, flip=True)
     if values.show == "imagenet2012":
         plain = dataclasses.replace(plain, image_size=224, flip=True)
-    return common.overridden(values, plain)
+    return run_flags.overridden(values, plain)
 
 
 if __name__ == "__main__":

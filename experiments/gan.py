@@ -27,7 +27,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from experiments import common, gan_panels, markdown, tables
+from experiments import common, gan_panels, markdown, run_flags, tables
 from experiments.gan_config import DATA, GanConfig, Member, method
 from experiments.gan_panels import POINTS, Panels
 from experiments.workspace import Workspace
@@ -94,13 +94,13 @@ def main(argv: Sequence[str]) -> None:
 def _flags() -> flags.FlagValues:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    common.define_table_flags(values)
+    run_flags.define_table_flags(values)
     flags.DEFINE_list("alphas", ["0", "0.2"], "one GAN for each; 0 is ERM", **here)
     text = "of mixup: script (as the paper's author) or formula (as the paper)"
     flags.DEFINE_string("form", "script", text, **here)
     text = "dimension of the generator's noise; the script has 2, 5 and 10"
     flags.DEFINE_integer("z", 2, text, **here)
-    sizes = [SCALES[scale] for scale in common.SCALES]
+    sizes = [SCALES[scale] for scale in run_flags.SCALES]
     text = f"units of a layer [{sizes[0].width} or {sizes[1].width}, by scale]"
     flags.DEFINE_integer("width", None, text, **here)
     text = f"of each GAN [{sizes[0].iterations} or {sizes[1].iterations}, by scale]"

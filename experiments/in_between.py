@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import adversarial, cifar, common, paper, tables
+from experiments import adversarial, cifar, common, paper, run_flags, tables
 from experiments.workspace import Workspace
 from mixup_jax.data.dataset import Dataset
 from mixup_jax.errors import UsageError
@@ -68,7 +68,7 @@ DESCRIPTION = tables.Description(
 def main(argv: Sequence[str]) -> None:
     values = flags.FlagValues()
     here = {"flag_values": values}
-    common.define_table_flags(values)
+    run_flags.define_table_flags(values)
     flags.DEFINE_integer("pairs", 2000, "how many pairs of training examples", **here)
     for method in METHODS:
         text = "directory of a finished run, instead of training one"
@@ -89,7 +89,7 @@ def main(argv: Sequence[str]) -> None:
     seeds = values.seeds or (1 if single else 3)
     asked = {"scale": values.scale, "seeds": seeds, "pairs": values.pairs, **given}
     space = Workspace(workdir, asked)
-    session = common.session_of(values)
+    session = run_flags.session_of(values)
     for seed in range(seeds):
         if not all(space.has(method, [seed]) for method in METHODS):
             paths: Any = (

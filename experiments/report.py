@@ -19,7 +19,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import catalogue, common, markdown, page, tables
+from experiments import catalogue, common, markdown, page, run_flags, tables
 from experiments.page import Block, Section
 from experiments.tables import Cell, Description
 from mixup_jax.errors import UsageError, unknown
@@ -109,7 +109,7 @@ def section(name: str, runs: Path | None) -> Section:
     """
     description = catalogue.description(name)
     blocks = []
-    stems = [f"{name}_{scale}" for scale in common.SCALES]
+    stems = [f"{name}_{scale}" for scale in run_flags.SCALES]
     places = [(RESULTS / f"{s}.csv", f"{s}.json", f"{s}.*.png") for s in stems]
     if runs is not None:
         places.insert(0, (measured(name, runs), "environment.json", "*.png"))

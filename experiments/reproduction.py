@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import common, tables
+from experiments import common, run_flags, single_run, tables
 from experiments.workspace import Workspace
 from mixup_jax import data, hosts
 from mixup_jax.errors import UsageError, unknown
@@ -63,9 +63,9 @@ class Reproduction(tables.Description):
 
 def main(reproduction: Reproduction, description: str, argv: Sequence[str]) -> None:
     """Parses the command line; makes one run, or the whole table."""
-    values = common.define_run_flags(reproduction.runs)
-    common.define_scale(values)
-    common.define_rows(values)
+    values = run_flags.define_run_flags(reproduction.runs)
+    run_flags.define_scale(values)
+    run_flags.define_rows(values)
     if common.parse(values, description, argv):
         return
     if values.run and values.scale:
@@ -74,22 +74,22 @@ def main(reproduction: Reproduction, description: str, argv: Sequence[str]) -> N
             "table: choose one; --rows=NAME is a row of the table"
         )
     if values.run or values.list:
-        common.carry_out(values, reproduction.runs)
+        single_run.carry_out(values, reproduction.runs)
         return
     if values.scale is None:
         raise UsageError(
             "name one run with --run=NAME (--list names them), or ask for the whole "
-            f"table with --scale: {' or '.join(common.SCALES)}"
+            f"table with --scale: {' or '.join(run_flags.SCALES)}"
         )
     workdir = common.workdir_of(values)
     rows = {
-        name: common.overridden(values, config)
+        name: run_flags.overridden(values, config)
         for name, config in _chosen(reproduction.rows(values.scale), values.rows)
     }
     for config in rows.values():
         config.validate()
     common.start(values)
-    session = common.session_of(values)
+    session = run_flags.session_of(values)
     seeds = values.seeds or reproduction.seeds(values.scale)
     space = reproduce(reproduction, rows, seeds, values.scale, workdir, session)
     if not hosts.is_main():

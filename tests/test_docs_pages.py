@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mixup_jax
-from experiments import cifar, common, in_between, reproduction
+from experiments import cifar, in_between, reproduction, run_flags
 from mixup_jax import data, testing
 from mixup_jax.data import mnist5k
 from mixup_jax.runs import RunConfig, Session, run
@@ -58,9 +58,9 @@ def test_commands_are_understood(name, flags, capsys):
     main([name, *flags, "--help"])
     assert capsys.readouterr().out
     if any(flag.startswith("--run=") for flag in flags):
-        values = common.define_run_flags(module.RUNS)
+        values = run_flags.define_run_flags(module.RUNS)
         values([name, *(f for f in flags if not f.startswith("--scale"))])
-        common.chosen_config(values, module.RUNS).validate()
+        run_flags.chosen_config(values, module.RUNS).validate()
 
 
 def test_the_front_page_mixes_a_batch():
@@ -195,7 +195,7 @@ def test_pairs_of_timm_and_torchvision(from_others):
 
 
 def test_flags_named_on_the_pages_are_flags():
-    values = common.define_run_flags(cifar.RUNS)
+    values = run_flags.define_run_flags(cifar.RUNS)
     texts = [(ROOT / "docs" / name).read_text() for name in ("faq.md", "own_data.md")]
     # The flags of others are in other columns.
     text = (ROOT / "docs" / "coming_from.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 from absl import flags
 from jax._src import clusters
 
-from experiments import common
+from experiments import run_flags
 from mixup_jax import hosts
 from mixup_jax.errors import UsageError
 from tests.blocks import ROOT
@@ -162,7 +162,7 @@ def test_the_flags_that_the_page_gives(launcher, variables, expected, joined):
     section = (ROOT / "docs/pods.md").read_text().split(f"**{launcher}**")[1]
     block = section.split("**")[0]
     values = flags.FlagValues()
-    common.define_session_flags(values)
+    run_flags.define_session_flags(values)
     given = re.findall(r"--(?:distributed|coordinator|process\w*)=\S+", block)
     for name, value in variables.items():
         given = [re.sub(rf"\$(\({name}\)|{name}\b)", value, each) for each in given]

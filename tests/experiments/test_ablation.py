@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from experiments import ablation, common, paper
+from experiments import ablation, common, paper, run_flags
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import Session, run
 
@@ -31,9 +31,9 @@ def tiny(name):
     """The run as --smoke makes it, on a network that compiles in two seconds."""
     arguments = [f"--run={name}", "--smoke", "--model=mlp", "--depth=4", "--epochs=1"]
     arguments.append("--batch_size=32")  # no short last batch: one program less
-    values = common.define_run_flags(ablation.RUNS)
+    values = run_flags.define_run_flags(ablation.RUNS)
     assert not common.parse(values, "", ["program", *arguments])
-    return common.chosen_config(values, ablation.RUNS)
+    return run_flags.chosen_config(values, ablation.RUNS)
 
 
 # Of rows that differ in a number, one.

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import cifar, common, gan, soak_faults, soak_run
+from experiments import cifar, gan, run_flags, soak_faults, soak_run
 from mixup_jax.errors import UsageError
 from mixup_jax.runs import Session, execution, run
 from mixup_jax.runs.checkpoint import read_variables
@@ -74,9 +74,9 @@ def test_two_processes_end_in_bitwise_the_parameters_of_one(mode, alone, tmp_pat
 
 def run_on(devices, workdir, patch, *more, mode="pmap", stop=None):
     """The run WIDE in this process on some of its devices; stopped after a step."""
-    values = common.define_run_flags(cifar.RUNS)
+    values = run_flags.define_run_flags(cifar.RUNS)
     values(["cifar", *WIDE, *more])
-    config = common.chosen_config(values, cifar.RUNS)
+    config = run_flags.chosen_config(values, cifar.RUNS)
 
     def step_then_signal(self, step, *_):
         if step == stop:

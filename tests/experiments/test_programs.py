@@ -22,6 +22,7 @@ from experiments import (
     in_between,
     report,
     reproduction,
+    run_flags,
 )
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs import RunConfig
@@ -65,16 +66,10 @@ def test_a_mistyped_program_is_told_the_nearest():
         experiments_main.main(["experiments", "cifr"])
 
 
-def test_a_mistyped_flag_is_told_the_nearest():
-    values = common.define_run_flags({})
-    with pytest.raises(UsageError, match=r"no flag --alhpa\. Did you mean --alpha\?"):
-        common.parse(values, "", ["program", "--alhpa=1"])
-
-
 def test_help_has_units_defaults_and_exit_codes(capsys):
     runs = {"a": RunConfig(epochs=3), "b": RunConfig(epochs=4, lr_drops=())}
-    values = common.define_run_flags(runs)
-    common.define_scale(values, "small")
+    values = run_flags.define_run_flags(runs)
+    run_flags.define_scale(values, "small")
     assert common.parse(values, "About.", ["program", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith("About. What to run [default]: --run=TEXT one run: a, b")
@@ -195,19 +190,6 @@ def test_a_directory_without_a_run_is_refused_before_anything_is_written(
     with pytest.raises(UsageError, match=r"no run in .*none, .*; name the --workdir"):
         module.main(["program", f"--workdir={tmp_path / 'w'}", *given])
     assert not (tmp_path / "w").exists()
-
-
-def test_a_file_that_cannot_be_written_is_named_without_a_traceback(
-    monkeypatch, capsys, tmp_path
-):
-    out = tmp_path / "nowhere" / "x.png"
-    flags = ["data", "--show=mnist5k", f"--out={out}"]
-    monkeypatch.setattr(sys, "argv", flags)
-    monkeypatch.setattr(data, "show", lambda config, out, session: out.write_bytes(b""))
-    with pytest.raises(SystemExit) as stop:
-        common.main(data.main)
-    assert stop.value.code == 1
-    assert capsys.readouterr().err == f"failed: {out}: No such file or directory\n"
 
 
 def test_a_picture_in_another_format_is_refused():

@@ -2,7 +2,6 @@ import pytest
 
 from experiments import (
     cifar,
-    common,
     corrupted_labels,
     demo,
     imagenet,
@@ -68,39 +67,6 @@ def test_mixup_of_sounds_begins_after_five_epochs():
     assert (run.alpha, run.mix_from_epoch, run.epochs) == (0.2, 5, 30)
     assert (run.learning_rate, run.lr_drops) == (3e-3, (10, 20))
     assert speech_commands.RUNS["lenet_erm"].mix_from_epoch == 0
-
-
-def parsed(*arguments):
-    values = common.define_run_flags(cifar.RUNS)
-    assert not common.parse(values, "", ["program", *arguments])
-    return common.chosen_config(values, cifar.RUNS)
-
-
-def test_flags_override_any_field():
-    config = parsed(
-        "--run=c10_preact18_erm",
-        "--alpha=0.4",
-        "--lr_drops=60,120,180",
-        "--noflip",
-        "--seed=7",
-        "--dataset=fashion_mnist",
-    )
-    assert config.alpha == 0.4
-    assert config.lr_drops == (60, 120, 180)
-    assert (config.flip, config.seed) == (False, 7)
-    assert config.dataset == "fashion_mnist"
-    assert config.weight_decay == 1e-4
-    assert parsed("--run=c10_preact18_erm", "--lr_drops=").lr_drops == ()
-
-
-def test_flags_win_over_smoke():
-    config = parsed("--run=c10_preact18_erm", "--smoke", "--epochs=1")
-    assert (config.epochs, config.dataset) == (1, "mnist5k")
-
-
-def test_flags_of_two_experiments_do_not_collide():
-    common.define_run_flags(cifar.RUNS)
-    common.define_run_flags(toy.RUNS)
 
 
 def test_the_papers_table_2_has_its_12_rows():
