@@ -1,9 +1,10 @@
 """How a convolution is computed; every form gives the same up to float32's rounding.
 
-XLA's own convolution serves accelerators. On a CPU two kinds are better put otherwise:
-3x3 convolutions of many channels (`winograd`), and grouped ones, which XLA computes
-one product at a time. Parameters, and so checkpoints, are those of the plain form. What
-each form gains: docs/speed.md.
+XLA's own convolution serves accelerators. On a CPU three kinds are better put
+otherwise: 3x3 convolutions of many channels (`winograd`); 1x1 ones, for whose weight
+gradient XLA turns its operands round; and grouped ones, which it computes one product
+at a time. Parameters, and so checkpoints, are those of the plain form. What each form
+gains: docs/speed.md.
 """
 
 import contextlib
@@ -54,9 +55,10 @@ def convolve(
     if not _plain.get() and jax.default_backend() == "cpu":
         if _suits_winograd(x, kernel, strides, padding, feature_group_count):
             return winograd.convolve(x, kernel)
-        merged = _groups_in_a_block(kernel, feature_group_count)
-        if merged > 1:
-            return _by_blocks(x, kernel, feature_group_count, merged, plain)
+        if _is_pointwise(kernel, padding, feature_group_count):
+            return _by_product(x, kernel, strides)
+        if feature_group_count > 1:
+            return _by_blocks(x, kernel, feature_group_count, plain)
     return lax.conv_general_dilated(
         x, kernel, feature_group_count=feature_group_count, **plain
     )
@@ -74,16 +76,27 @@ def _suits_winograd(x, kernel, strides, padding, groups: int) -> bool:
     )
 
 
+def _is_pointwise(kernel, padding, groups: int) -> bool:
+    return kernel.shape[:2] == (1, 1) and groups == 1 and not any(map(any, padding))
+
+
+def _by_product(x: Array, kernel: Array, strides: Any) -> Array:
+    """Multiplies what each place has by the matrix that a 1x1 kernel is."""
+    down, right = strides
+    x = x[:, ::down, ::right]
+    rows = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
+    return rows.reshape(*x.shape[:-1], -1)
+
+
 def _groups_in_a_block(kernel: Array, groups: int) -> int:
     """Returns the greatest divisor of `groups` whose channels fill a block."""
     most = max(1, _BLOCK // kernel.shape[2])
     return max(n for n in range(1, min(groups, most) + 1) if groups % n == 0)
 
 
-def _by_blocks(
-    x: Array, kernel: Array, groups: int, merged: int, plain: dict[str, Any]
-) -> Array:
+def _by_blocks(x: Array, kernel: Array, groups: int, plain: dict[str, Any]) -> Array:
     """Convolves neighbouring groups as one, with zeros between their channels."""
+    merged = _groups_in_a_block(kernel, groups)
     blocks = groups // merged
     kernels = _block_diagonal(kernel, blocks, merged)
     parts = jnp.split(x, blocks, axis=-1)

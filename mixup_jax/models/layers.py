@@ -96,9 +96,6 @@ class Layers:
 
         Flax's "SAME" pads strided convolutions on one side only, PyTorch on both.
         """
-        if size == 1 and stride > 1:
-            # On a CPU much faster than the strided gradients, and the same.
-            x, stride = x[:, ::stride, ::stride], 1
         y = nn.Conv(
             channels,
             (size, size),

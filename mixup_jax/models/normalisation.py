@@ -2,11 +2,11 @@
 
 Two things differ from `flax.linen.BatchNorm`. The running variance is the unbiased
 one, as in the PyTorch and Torch code that the paper's numbers come from. And the
-gradient is written out, with every reduction done in two stages: left to XLA, the
-reductions of forward and backward are single-stage and, on a CPU, slower.
+gradient is written out, with sums over examples and places put as a CPU is fast with
+them: left to XLA they take up to twenty times as long (docs/speed.md).
 """
 
-from functools import partial
+import functools
 
 import flax.linen as nn
 import jax
@@ -19,6 +19,8 @@ from jaxtyping import Array, Float
 from mixup_jax.errors import UsageError
 
 EPSILON = 1e-5  # PyTorch's
+# Of a sum over rows: 4 and 16 are slower, and so are two such stages, which XLA merges.
+_SLICES = 8
 MOMENTUM = 0.9  # share of the old running statistics; PyTorch calls the rest 0.1
 
 Channels = Float[Array, " C"]
@@ -88,7 +90,7 @@ def _groups(x: Array, size: int) -> Array:
     return x.reshape(-1, size, *x.shape[1:])
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def normalise(
     x: Float[Array, "*B C"], scale: Channels, bias: Channels, axis_name: str | None
 ) -> tuple[Float[Array, "*B C"], Channels, Channels]:
@@ -159,6 +161,16 @@ def _along(x: Array, channels: Channels) -> Array:
 
 
 def _channel_sum(x: Array) -> Channels:
-    rows = x.reshape(x.shape[0], -1, x.shape[-1]).sum(axis=1)
-    # Without the barrier XLA merges the two stages into one slow reduction.
-    return lax.optimization_barrier(rows).sum(axis=0)
+    """Sums over all axes but the last.
+
+    XLA's CPU backend goes through a column after the other, each a walk through all of
+    memory. Slices are added row by row, and a product reads each row once.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    length = len(rows) // _SLICES
+    if jax.default_backend() != "cpu" or not length:
+        return rows.sum(axis=0)
+    whole = length * _SLICES
+    slices = [rows[first : first + length] for first in range(0, whole, length)]
+    total = jnp.ones(length, x.dtype) @ functools.reduce(jnp.add, slices)
+    return total + rows[whole:].sum(axis=0) if len(rows) > whole else total

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from mixup_jax.errors import UsageError
 from mixup_jax.models.layers import BeforeStage, DropoutKeys, Layers, enter
+from mixup_jax.models.pooling import max_pool
 
 # Blocks of the four stages. 14 and 26 are no one's networks but small enough to try.
 BLOCKS = {
@@ -90,7 +91,7 @@ class ResNet(nn.Module):
         self._check()
         x = self.layers.conv(x, self.width, 7, stride=2, name="stem")
         x = nn.relu(self.layers.norm(x, train=train, name="stem_norm"))
-        x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        x = max_pool(x, 3, padding=1)
         for stage, blocks in enumerate(BLOCKS[self.depth], start=1):
             x = enter(before_stage, stage, x)
             planes = self.width * 2 ** (stage - 1)

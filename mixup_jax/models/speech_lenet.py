@@ -18,6 +18,7 @@ from mixup_jax.models.layers import (
     channels_first_rows,
     enter,
 )
+from mixup_jax.models.pooling import max_pool
 
 
 class SpeechLeNet(nn.Module):
@@ -69,4 +70,4 @@ class SpeechLeNet(nn.Module):
 
 
 def _pool(x: Array) -> Array:
-    return nn.max_pool(x, (2, 2), strides=(2, 2))
+    return max_pool(x, 2)

@@ -17,6 +17,7 @@ from mixup_jax.models.layers import (
     channels_first_rows,
     enter,
 )
+from mixup_jax.models.pooling import max_pool
 
 # Multiples of the width; a stage ends in 2x2 max pooling.
 _STAGES = ((1,), (2,), (4, 4), (8, 8), (8, 8))
@@ -59,7 +60,7 @@ class SpeechVGG(nn.Module):
                     x, self.width * multiple, 3, bias=True, name=name.format("conv")
                 )
                 x = nn.relu(layers.norm(x, train=train, name=name.format("norm")))
-            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+            x = max_pool(x, 2)
         x = enter(before_stage, 6, x)
         x = layers.dense(channels_first_rows(x), self.hidden, name="fc1")
         return layers.logits(x, self.num_classes, name="classifier")
