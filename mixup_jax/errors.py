@@ -27,7 +27,7 @@ _LISTED = 40  # names in a message
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """Returns the error for a name outside a registry, with the nearest known one."""
     names = sorted(known)
-    hint = did_you_mean(name, names)
+    hint = did_you_mean(str(name), names)
     listed = ", ".join(names[:_LISTED])
     if len(names) > _LISTED:
         listed += f" and {len(names) - _LISTED} more"

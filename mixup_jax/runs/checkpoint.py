@@ -19,7 +19,7 @@ from orbax.checkpoint.checkpoint_managers import (
 )
 
 from mixup_jax import hosts
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import RunError, UsageError
 from mixup_jax.training.state import TrainState
 from mixup_jax.types import PyTree
 
@@ -155,6 +155,7 @@ def read_variables(directory: Path, *, best: bool = False) -> PyTree:
 
     Raises:
       UsageError: If there is none.
+      RunError: If it is damaged.
     """
     store = CheckpointStore(directory)
     try:
@@ -162,6 +163,13 @@ def read_variables(directory: Path, *, best: bool = False) -> PyTree:
         if step is None:
             raise UsageError(f"no checkpoint in {directory}: has the run begun?")
         state = store.read(step)
+    except Exception as error:
+        if isinstance(error, UsageError) or not _tells_of_damage(error):
+            raise
+        raise RunError(
+            f"the checkpoint to read in {directory} is damaged; remove result.json "
+            "beside it, if there is one, and the command of the run makes it again"
+        ) from error
     finally:
         store.close()
     params = state["params"] if state.get("ema") is None else state["ema"]

@@ -36,8 +36,18 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def config(self) -> Row:
-        """The config that the run was started with, as JSON gives it."""
-        return _read_json(self.path / "config.json")["config"]
+        """The config that the run was started with, as JSON gives it.
+
+        Raises:
+          UsageError: If its file is damaged.
+        """
+        path = self.path / "config.json"
+        try:
+            return dict(json.loads(path.read_text())["config"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{path} is damaged or not ours ({error}); name another directory"
+            ) from error
 
     def rows(self) -> list[Row]:
         """All complete lines of metrics.jsonl; one cut off by a kill is left out."""
@@ -46,7 +56,16 @@ class RunDirectory:
         except FileNotFoundError:
             return []
         # What follows the last newline was not written to its end.
-        return [json.loads(line) for line in lines[:-1]]
+        return [self._row(number, line) for number, line in enumerate(lines[:-1], 1)]
+
+    def _row(self, number: int, line: str) -> Row:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise RunError(
+                f"{self.path / 'metrics.jsonl'}, line {number} is damaged ({error}); "
+                "remove the line, or name another directory"
+            ) from error
 
     def append(self, row: Row) -> None:
         """Adds a line to metrics.jsonl and sees it onto the disk."""
@@ -81,10 +100,16 @@ class RunDirectory:
 
     def result(self) -> Row | None:
         """The result, or None while the run is unfinished."""
+        path = self.path / "result.json"
         try:
-            return _read_json(self.path / "result.json")
+            return json.loads(path.read_text())
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise RunError(
+                f"{path} is damaged ({error}); remove it, and the same command makes "
+                "it again from the last checkpoint"
+            ) from error
 
     def write_result(self, result: Row) -> None:
         """Marks the run as finished."""
@@ -143,13 +168,7 @@ def completed(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> Row:
 def _refuse_changes(directory: RunDirectory, config: RunConfig) -> None:
     # Through JSON, so that tuples compare as the lists they are kept as.
     asked = json.loads(json.dumps(dataclasses.asdict(config)))
-    try:
-        kept = completed(directory.config(), asked)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{directory.path / 'config.json'} is damaged or not ours ({error}); "
-            "name a new directory"
-        ) from error
+    kept = completed(directory.config(), asked)
     changes = [
         f"{name}: {kept.get(name)!r} there, {asked.get(name)!r} asked for"
         for name in sorted(kept.keys() | asked.keys())
@@ -160,10 +179,6 @@ def _refuse_changes(directory: RunDirectory, config: RunConfig) -> None:
             f"workdir {directory.path} holds a run with another config; name another "
             "directory, or ask for the same:\n  " + "\n  ".join(changes)
         )
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from mixup_jax import models
 from mixup_jax.data.dataset import Dataset, ImageDataset
 from mixup_jax.data.preprocessing import Preprocessing, preprocessing
 from mixup_jax.errors import UsageError
@@ -49,19 +50,39 @@ def load_trained(
       session: Says where data sets lie.
 
     Raises:
-      UsageError: If there is no run or no checkpoint.
+      UsageError: If there is no run or no checkpoint, or it is of another network than
+        config.json says.
+      RunError: If the checkpoint is damaged.
     """
     directory = run_directory(workdir)
     config = config_from_json(directory.config())
     variables = read_variables(directory.checkpoints, best=best)
     dataset = load_dataset(config, session or Session())
     network = config.network(dataset.num_classes)
+    inputs = preprocessing(dataset, config.data, mix_at=config.mix_at)
+    _check_fit(directory, network, inputs.shape, variables)
 
     def predict(inputs: Float[Array, "B ..."]) -> Any:
         return network.apply(variables, inputs, train=False)
 
-    inputs = preprocessing(dataset, config.data, mix_at=config.mix_at)
     return Trained(predict, inputs, dataset)
+
+
+def _check_fit(
+    directory: RunDirectory, network: Any, inputs: tuple[int, ...], variables: Any
+) -> None:
+    def sizes(tree: Any) -> dict[str, tuple[int, ...]]:
+        leaves = jax.tree_util.tree_leaves_with_path(tree["params"])
+        return {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+
+    wanted, found = sizes(models.shapes(network, inputs)), sizes(variables)
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise UsageError(
+                f"the checkpoint in {directory.path} is of another network than its "
+                f"config.json or its data say: parameter {name} has shape "
+                f"{found.get(name)} there, and should have {wanted.get(name)}"
+            )
 
 
 def run_directory(workdir: str | os.PathLike) -> RunDirectory:

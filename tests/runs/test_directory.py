@@ -105,3 +105,16 @@ def test_a_result_is_there_only_once_written(tmp_path, config):
     directory.write_result({"a": 1})
     assert directory.result() == {"a": 1}
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_damaged_results_and_lines_are_named_with_what_to_do(tmp_path, config):
+    directory = open_directory(tmp_path, config, {})
+    (tmp_path / "result.json").write_text('{"run": ')
+    with pytest.raises(RunError, match=r"result\.json is damaged .*; remove it, and"):
+        directory.result()
+    (tmp_path / "metrics.jsonl").write_text('{"step": 3}\n{"st\n')
+    with pytest.raises(RunError, match=r"metrics\.jsonl, line 2 is damaged .*remove"):
+        directory.rows()
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(UsageError, match=r"config\.json is damaged or not ours"):
+        directory.config()

@@ -1,9 +1,10 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import RunError, UsageError
 from mixup_jax.runs import load_predictor, run
 from mixup_jax.runs.runner import load_dataset
 
@@ -42,3 +43,26 @@ def test_the_predictor_of_the_last_and_best_checkpoint_errs_as_the_run_said(
 def test_a_directory_without_a_run_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"no config\.json"):
         load_predictor(tmp_path)
+
+
+def test_what_is_wrong_with_a_runs_files_is_said_by_name(tmp_path, config, session):
+    made = tmp_path / "made"
+    run(dataclasses.replace(config, epochs=1, lr_drops=()), made, session)
+
+    def copied(name, file, change):
+        path = shutil.copytree(made, tmp_path / name) / file
+        path.write_text(change(path.read_text()))
+        return tmp_path / name
+
+    wide = copied(
+        "wide", "config.json", lambda t: t.replace('"width": 8', '"width": 9')
+    )
+    with pytest.raises(UsageError, match=r"another network .* \(8, 10\) there"):
+        load_predictor(wide)
+    cut = copied("cut", "config.json", lambda text: text[:20])
+    with pytest.raises(UsageError, match=r"config\.json is damaged or not ours"):
+        load_predictor(cut)
+    for file in (made / "checkpoints").rglob("_METADATA"):
+        file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(RunError, match=r"checkpoint to read in .* is damaged; remove"):
+        load_predictor(made)
