@@ -91,18 +91,20 @@ def _check(mode: str, given: dict[str, Any], process: int, timeout: int) -> None
     if mode == "manual" and missing:
         raise UsageError(f"--distributed=manual needs {', '.join(missing)} too")
     processes = given["processes"]
+    if processes < 0:
+        raise UsageError(f"--processes must be at least 1, got {processes}")
     if mode == "manual" and not 0 <= process < processes:
         raise UsageError(
-            f"process must be from 0 to {processes - 1}, as there are {processes} "
+            f"--process must be from 0 to {processes - 1}, as there are {processes} "
             f"processes, got {process}"
         )
     if mode == "manual" and ":" not in given["coordinator"]:
         raise UsageError(
-            f"coordinator is HOST:PORT, such as 10.0.0.1:1234, got "
+            f"--coordinator is HOST:PORT, such as 10.0.0.1:1234, got "
             f"{given['coordinator']!r}"
         )
     if timeout < 1:
-        raise UsageError(f"timeout must be at least 1 second, got {timeout}")
+        raise UsageError(f"--host_timeout must be at least 1 second, got {timeout}")
 
 
 def count() -> int:

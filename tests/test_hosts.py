@@ -26,8 +26,13 @@ MANUAL = {"coordinator": "10.0.0.1:1234", "processes": 2, "process": 1}
         ("manual", {}, "needs --coordinator, --processes, --process too"),
         ("manual", MANUAL | {"process": -1}, "needs --process too"),
         ("manual", MANUAL | {"process": 2}, "from 0 to 1, as there are 2 processes"),
+        (
+            "manual",
+            MANUAL | {"processes": -1},
+            "--processes must be at least 1, got -1",
+        ),
         ("manual", MANUAL | {"coordinator": "node1"}, "HOST:PORT.*got 'node1'"),
-        ("manual", MANUAL | {"timeout": 0}, "timeout must be at least 1 second"),
+        ("manual", MANUAL | {"timeout": 0}, "--host_timeout must be at least 1 second"),
     ],
 )
 def test_what_does_not_go_together_is_refused(mode, given, message):
