@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixup_jax import models
+from mixup_jax.training.calls import several
 from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.placement import Placement
 from mixup_jax.training.recipe import TrainRecipe
@@ -28,6 +29,7 @@ def step(
     alpha: float = 1.0,
     adam: bool = False,
     examples: int | None = None,
+    steps_per_call: int = 1,
 ) -> Callable[[], Any]:
     """Returns a whole training step: draw, mix, forward, backward, update.
 
@@ -40,6 +42,7 @@ def step(
       alpha: 0 for ERM.
       adam: Adam at 1e-3 rather than SGD with momentum and weight decay.
       examples: Of the data set; None for eight batches.
+      steps_per_call: That each call of the function takes.
     """
     network = models.create(model, classes, **overrides)
     optimizer = (
@@ -58,8 +61,9 @@ def step(
         vicinity=Vicinity(alpha=alpha),
     )
     placement = Placement("shard_map")
-    run = placement.parallelise(functools.partial(train_step, recipe))
     variables = models.initialise(network, jax.random.key(0), inputs)
+    one = functools.partial(train_step, recipe)
+    run = placement.parallelise(several(one, steps_per_call, variables["params"]))
     opt_state = optimizer.init(variables["params"])
     state = placement.replicate(initial_state(variables, opt_state))
     data = placement.replicate(

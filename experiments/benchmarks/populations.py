@@ -56,23 +56,29 @@ def _grid(seeds: int, alphas: tuple[float, ...], options: Options) -> Comparison
         "PyTorch": lambda: [step() for _ in range(_TORCH_STEPS)],
     }
     if members == 1:
-        jitted = our_side.step(
-            "mlp",
-            (_FEATURES,),
-            _CLASSES,
-            batch_size=_BATCH,
-            overrides={},
-            alpha=0.2,
-            adam=True,
-        )
+        alone, together = _stepped(1), _stepped(_TORCH_STEPS)
         sides["ours, a jitted step at a time"] = lambda: [
-            jitted() for _ in range(_TORCH_STEPS)
+            alone() for _ in range(_TORCH_STEPS)
         ]
+        sides[f"ours, {_TORCH_STEPS} steps a call"] = together
     name = f"table 4's MLP, {seeds} seeds x {len(alphas)} alphas"
     found = compare(name, sides, options, amount=_TORCH_STEPS, unit="steps")
     share = _TORCH_STEPS / (members * _STEPS)
     ours = type(found.sides["ours"])(*(share * t for t in found.sides["ours"]))
     return found._replace(sides={**found.sides, "ours": ours})
+
+
+def _stepped(steps_per_call: int) -> Callable[[], Any]:
+    return our_side.step(
+        "mlp",
+        (_FEATURES,),
+        _CLASSES,
+        batch_size=_BATCH,
+        overrides={},
+        alpha=0.2,
+        adam=True,
+        steps_per_call=steps_per_call,
+    )
 
 
 def _population(seeds: int, alphas: tuple[float, ...]) -> Callable[[], Population]:

@@ -68,20 +68,23 @@ def compare(
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
-    """Returns the comparisons as Markdown."""
+    """Returns the comparisons as Markdown; each says its work and unit once."""
     rows = []
     for comparison in comparisons:
+        work = f"{comparison.item} ({comparison.unit})"
         for name, took in comparison.sides.items():
-            rate = f"{comparison.amount / took.median:,.4g} {comparison.unit}"
-            rows.append(
-                [
-                    comparison.item,
-                    name,
-                    f"{1e3 * took.median:.4g}",
-                    f"{1e3 * took.spread:.2g}",
-                    rate,
-                    f"{comparison.ratio(name):.2f}",
-                ]
+            figures = (
+                1e3 * took.median,
+                1e3 * took.spread,
+                comparison.amount / took.median,
             )
-    head = ["work", "side", "ms", "±", "per second", "its time / ours"]
+            ratio = f"{comparison.ratio(name):.2f}"
+            rows.append([work, name, *map(_figure, figures), ratio])
+            work = ""
+    head = ["work (unit)", "side", "ms", "±", "per second", "its time / ours"]
     return markdown.table(head, rows)
+
+
+def _figure(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

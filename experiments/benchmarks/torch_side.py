@@ -166,3 +166,18 @@ def mixed(
         return lam * x + (1 - lam) * x[torch.randperm(shape[0])]
 
     return mix
+
+
+def normalised_and_mixed(
+    shape: Sequence[int], mean: Sequence[float], std: Sequence[float]
+) -> Callable[[], torch.Tensor]:
+    """Returns a function that makes a mixed batch of bytes, [B, C, H, W]."""
+    stored = torch.randint(0, 256, tuple(shape), dtype=torch.uint8)
+    centre, scale = (torch.tensor(each).reshape(-1, 1, 1) for each in (mean, std))
+
+    def mix() -> torch.Tensor:
+        x = (stored.float() / 255 - centre) / scale
+        lam = np.random.beta(1, 1)
+        return lam * x + (1 - lam) * x[torch.randperm(shape[0])]
+
+    return mix
