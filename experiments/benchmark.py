@@ -48,6 +48,9 @@ def main(argv: Sequence[str]) -> None:
     rounds = values.rounds or (3 if values.quick else 7)
     if rounds < 2:
         raise UsageError(f"rounds must be at least 2, got {rounds}")
+    common.check_file("json", values.json)
+    if "vicinities" in chosen:
+        importlib.import_module("experiments.benchmarks.vicinities").check(values)
     _need_torch(chosen)
     print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
     options = Options(rounds, values.quick, os.cpu_count() or 1)

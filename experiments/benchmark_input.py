@@ -24,7 +24,7 @@ from mixup_jax import runtime
 from mixup_jax.data.images.boxes import Crop, random_box
 from mixup_jax.data.images.images import PackedImages
 from mixup_jax.data.images.stream import ImageStream
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, install
 from mixup_jax.randomness import Purpose, host_uniforms
 from mixup_jax.runs.environment import environment
 from mixup_jax.runs.statistics import mean_interval
@@ -44,8 +44,13 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_string("json", None, "file for all figures", **here)
     if common.parse(values, __doc__ or "", argv):
         return
-    if values.rounds < 3:
-        raise UsageError(f"rounds must be at least 3, got {values.rounds}")
+    for name, least in (("rounds", 3), ("images", 1), ("quality", 1), ("workers", 0)):
+        given: Any = values[name].value
+        if given < least:
+            raise UsageError(f"{name} must be at least {least}, got {given}")
+    if values.quality > 100:
+        raise UsageError(f"quality must be at most 100, got {values.quality}")
+    common.check_file("json", values.json)
     print(runtime.start(), file=sys.stderr)
     files = photographs(values.quality)
     rows = measure(available(files, values.workers), values.images, values.rounds)
@@ -64,8 +69,7 @@ def photographs(quality: int) -> list[bytes]:
         from sklearn.datasets import load_sample_images
     except ImportError as error:
         raise UsageError(
-            f"the photographs come with scikit-learn: pip install 'mixup-jax[test]' "
-            f"({error})"
+            f"the photographs come with scikit-learn: {install('test')} ({error})"
         ) from error
     rng, files = np.random.default_rng(0), []
     for i in range(64):

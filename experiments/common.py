@@ -49,6 +49,12 @@ def workdir_of(values: flags.FlagValues) -> str:
     return values.workdir
 
 
+def check_file(name: str, path: str | None) -> None:
+    """Raises UsageError where a file could not be written: now, not after the work."""
+    if path and not Path(path).resolve().parent.is_dir():
+        raise UsageError(f"--{name}={path}: there is no such folder")
+
+
 def need_pictures() -> None:
     """Raises UsageError where matplotlib is missing: now, not after hours of work."""
     importlib.import_module("experiments.figures")
@@ -57,7 +63,7 @@ def need_pictures() -> None:
 def next_report(path: Path) -> None:
     """Names the files of a table, and the command that sets it beside the paper's."""
     print(f"\nFiles: {path} (records.csv has every number)")
-    print(f"Next: python -m experiments.report --runs={path.parent}")
+    print(f"Next: .venv/bin/python -m experiments.report --runs={path.parent}")
 
 
 def parse(values: flags.FlagValues, description: str, argv: Sequence[str]) -> bool:

@@ -160,8 +160,7 @@ def main(argv: Sequence[str]) -> None:
         raise UsageError(f"batch_size must be {wanted}, got {values.batch_size}")
     if values.width < 1:
         raise UsageError(f"width must be at least 1, got {values.width}")
-    if values.json and not Path(values.json).resolve().parent.is_dir():
-        raise UsageError(f"--json={values.json}: there is no such folder")
+    common.check_file("json", values.json)
     options = {
         "batch_size": values.batch_size,
         "width": values.width,

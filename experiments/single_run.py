@@ -16,7 +16,7 @@ def carry_out(values: flags.FlagValues, runs: Mapping[str, RunConfig]) -> None:
     """Carries out the run that the flags name, or lists all."""
     if values.list:
         print(help_page.listing(runs))
-        program = f"python -m experiments.{Path(sys.argv[0]).stem}"
+        program = f".venv/bin/python -m experiments.{Path(sys.argv[0]).stem}"
         print(f"\nNext: {program} --run=NAME --workdir=runs/NAME")
         return
     config = run_flags.chosen_config(values, runs)

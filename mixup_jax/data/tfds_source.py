@@ -19,7 +19,7 @@ from mixup_jax.data.dataset import Dataset, ImageDataset
 from mixup_jax.data.images.conversion import in_memory
 from mixup_jax.data.images.survey import pixel_statistics
 from mixup_jax.data.preparing import one_process_at_a_time, quiet
-from mixup_jax.errors import UsageError, unknown
+from mixup_jax.errors import UsageError, install, unknown
 
 _LOG = logging.getLogger(__name__)
 CACHE_NAME = "mixup_jax_arrays.npz"
@@ -243,7 +243,7 @@ def _import_tfds(name: str) -> Any:
     except ImportError as error:
         raise UsageError(
             f"preparing {name} for the first time needs TensorFlow: "
-            f"pip install 'mixup-jax[data]' ({error})"
+            f"{install('data')} ({error})"
         ) from error
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()

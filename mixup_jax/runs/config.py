@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -110,17 +112,24 @@ class RunConfig(Vicinity, DataOptions):
             "train_error_every": (-1, math.inf),
         }
         problems = out_of_range(self, ranges)
-        if not 0 <= self.momentum < 1:
-            problems.append(f"momentum must be from 0 to below 1, got {self.momentum}")
-        if not 0 <= self.ema < 1:
-            problems.append(f"ema must be from 0 to below 1, got {self.ema}")
+        for name in ("momentum", "ema"):
+            value = getattr(self, name)
+            if not (isinstance(value, numbers.Real) and 0 <= float(value) < 1):
+                problems.append(f"{name} must be from 0 to below 1, got {value!r}")
         if self.accumulate > 1 and self.mixes and self.stage:
             problems.append(
                 f"mix_at {self.mix_at} mixes within the network, whose partners "
                 "accumulate would leave in other parts; set accumulate to 1"
             )
-        if not 0 <= self.seed < 2**32:
-            problems.append(f"seed must be from 0 to 2**32 - 1, got {self.seed}")
+        if not (isinstance(self.seed, numbers.Integral) and 0 <= self.seed < 2**32):
+            problems.append(f"seed must be from 0 to 2**32 - 1, got {self.seed!r}")
+        if not (
+            isinstance(self.lr_drops, Sequence)
+            and all(isinstance(epoch, numbers.Integral) for epoch in self.lr_drops)
+        ):
+            return [*problems, f"lr_drops must be epochs, got {self.lr_drops!r}"]
+        if any(problem.startswith(("lr_", "learning_rate")) for problem in problems):
+            return problems  # a schedule cannot be built of these numbers
         return problems + _messages(self.schedule, 1)
 
     def _wrong_names(self) -> list[str]:
@@ -133,7 +142,9 @@ class RunConfig(Vicinity, DataOptions):
             for kind, name, known in names
             if name not in known
         ]
-        return problems + _messages(self.check_network, None, 2)
+        # Whose own complaint of a dtype would be the second.
+        known = dataclasses.replace(self, dtype=DTYPES[0])
+        return problems + _messages(known.check_network, None, 2)
 
     def check_network(self, inputs: tuple[int, ...] | None, num_classes: int) -> None:
         """Raises UsageError if the network cannot be built, or cannot read the inputs.

@@ -49,6 +49,8 @@ def run(config: RunConfig, workdir: str | os.PathLike, session: Session) -> Row:
     if result := hosts.on_main(directory.result):
         session.report(f"already finished: {directory.path / 'result.json'}")
         return result
+    if late := [drop for drop in config.lr_drops if drop >= config.epochs]:
+        session.report(f"lr_drops {late} come after the last epoch, {config.epochs}")
     parts = _parts(config, checked, session)
     if config.corruption:
         hosts.on_main(lambda: directory.write_corruption(parts.corruption))

@@ -188,6 +188,8 @@ def test_the_program_writes_what_it_measured(tmp_path, capsys, monkeypatch):
     [
         ("--only=stepz", "Did you mean .steps"),
         ("--rounds=1", "rounds must be at least 2"),
+        ("--json=/no/such/folder/a.json", "--json=/no/such/folder/a.json: there is no"),
+        ("--width=0", "width must be at least 1, got 0"),
     ],
 )
 def test_bad_flags_are_refused(flag, message):

@@ -47,6 +47,16 @@ def test_rates_ratios_and_the_environment_are_reported(tmp_path, capsys, monkeyp
     assert "1.00" in capsys.readouterr().out
 
 
-def test_too_few_rounds_are_refused():
-    with pytest.raises(UsageError, match="rounds must be at least 3, got 2"):
-        benchmark_input.main(["x", "--rounds=2"])
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--rounds=2", "rounds must be at least 3, got 2"),
+        ("--images=0", "images must be at least 1, got 0"),
+        ("--quality=101", "quality must be at most 100, got 101"),
+        ("--workers=-1", "workers must be at least 0, got -1"),
+        ("--json=/no/such/folder/a.json", "there is no such folder"),
+    ],
+)
+def test_bad_flags_are_refused_before_anything_is_measured(flag, message):
+    with pytest.raises(UsageError, match=message):
+        benchmark_input.main(["x", flag])

@@ -58,7 +58,7 @@ def test_the_package_starts_a_program_with_its_flags():
     code, out, err = finish(start("toy", "--list", module="experiments"))
     assert (code, err) == (0, "")
     assert out.startswith("toy_erm")
-    assert "Next: python -m experiments.toy --run=NAME" in out
+    assert "Next: .venv/bin/python -m experiments.toy --run=NAME" in out
 
 
 def test_a_mistyped_program_is_told_the_nearest():

@@ -20,7 +20,12 @@ from mixup_jax.runs.config import RunConfig, config_from_json
             "corruption must be .* of at least 0 and at most 1, got 1.5",
         ),
         ("momentum", 1.0, "momentum must be from 0 to below 1, got 1.0"),
+        ("momentum", "a", "momentum must be from 0 to below 1, got 'a'"),
+        ("lr_drops", 5, "lr_drops must be epochs, got 5"),
+        ("lr_drops", ("a",), r"lr_drops must be epochs, got \('a',\)"),
+        ("learning_rate", "a", "learning_rate must be a number, got 'a'"),
         ("seed", -1, "seed must be from 0"),
+        ("seed", "a", "seed must be from 0 to .*, got 'a'"),
         ("model", "preact_resnet81", "Did you mean 'preact_resnet18'"),
         ("optimizer", "sdg", "Did you mean 'sgd'"),
         ("init", "torch2018", "Did you mean 'torch2017'"),
@@ -43,6 +48,14 @@ def test_all_problems_are_listed_together():
     with pytest.raises(UsageError) as error:
         config.validate()
     assert len(str(error.value).split("\n")) == 4
+    config = RunConfig(dtype="bf16", lr_drops=(9, 3), ema=2.0)
+    with pytest.raises(UsageError) as error:
+        config.validate()
+    assert str(error.value).split("\n") == [
+        "ema must be from 0 to below 1, got 2.0",
+        "lr_drops must be increasing epochs from 1, got (9, 3)",
+        "unknown dtype 'bf16'. Did you mean 'bfloat16'? Known: bfloat16, float32",
+    ]
 
 
 def test_options_that_exclude_each_other_are_refused():

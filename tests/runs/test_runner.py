@@ -116,20 +116,36 @@ def test_several_steps_in_a_call_are_the_same_run_up_to_rounding(
     ]
 
 
-@pytest.mark.parametrize(("stop", "per_call"), [(1, 1), (3, 1), (5, 1), (2, 2), (5, 2)])
-def test_sigterm_saves_and_the_same_call_ends_as_if_nothing_had_happened(
-    tmp_path, config, session, lines, stop, per_call, monkeypatch
+def test_drops_of_the_learning_rate_that_never_come_are_said(
+    tmp_path, config, session, lines
+):
+    run(dataclasses.replace(config, epochs=2), tmp_path, session)
+    assert "lr_drops [2] come after the last epoch, 2" in lines
+
+
+@pytest.mark.parametrize(
+    ("stop", "per_call", "signum"),
+    [
+        (1, 1, signal.SIGTERM),
+        (3, 1, signal.SIGHUP),
+        (5, 1, signal.SIGTERM),
+        (2, 2, signal.SIGTERM),
+        (5, 2, signal.SIGTERM),
+    ],
+)
+def test_a_signal_saves_and_the_same_call_ends_as_if_nothing_had_happened(
+    tmp_path, config, session, lines, stop, per_call, signum, monkeypatch
 ):
     config = dataclasses.replace(config, steps_per_call=per_call)
     whole = run(config, tmp_path / "whole", session)
 
     def step_then_signal(self, step, *_):
         if step == stop:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signum)
 
     with monkeypatch.context() as patch:
         patch.setattr(execution.Progress, "step", step_then_signal)
-        with pytest.raises(Interrupted, match=f"SIGTERM: saved at step {stop}"):
+        with pytest.raises(Interrupted, match=f"{signum.name}: saved at step {stop}"):
             run(config, tmp_path / "cut", session)
     # The wrapper may change in between: both keep the same state.
     other = dataclasses.replace(session, parallel="pmap")

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from training_case import Case, assert_close
 
+from mixup_jax import draw_mixing
+from mixup_jax.data.augment import normalise
 from mixup_jax.training.gradients import forward
 from mixup_jax.training.parts_of_batch import mean_over_parts
 from mixup_jax.types import Batch
+from mixup_jax.vicinity.mix import combine, shares, sources
 
 
 @pytest.mark.parametrize("parts", [2, 4, 8])
@@ -95,3 +98,18 @@ def test_the_average_is_that_of_the_parameters_of_every_step():
     plain = Case().train()
     assert_close(plain.params, Case(ema=0.5).train().params, rtol=0)
     assert plain.ema is None and plain.variables["params"] is plain.params
+
+
+def test_bytes_are_normalised_and_mixed_without_anything_kept_in_between():
+    stored = jnp.zeros((64, 32, 32, 3), jnp.uint8)
+
+    @jax.jit
+    def mix(key, stored):
+        draw = draw_mixing(key, len(stored), alpha=1.0)
+        rows = (stored, *(stored[partner] for partner in sources(draw)))
+        scaled = [normalise(each, (0.5,) * 3, (0.25,) * 3) for each in rows]
+        return combine(scaled, shares(draw))
+
+    memory = mix.lower(jax.random.key(0), stored).compile().memory_analysis()
+    assert memory.output_size_in_bytes == 4 * stored.size
+    assert memory.temp_size_in_bytes < 0.02 * memory.output_size_in_bytes

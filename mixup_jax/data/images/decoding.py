@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 from jaxtyping import UInt8
 
-from mixup_jax.errors import UsageError
+from mixup_jax.errors import UsageError, install
 
 
 class Undecodable(ValueError):
@@ -28,7 +28,7 @@ def require() -> ModuleType:
     except ImportError as error:
         raise UsageError(
             "encoded images are read by OpenCV, which is not installed: "
-            f"pip install 'mixup-jax[data]' ({error})"
+            f"{install('images')} ({error})"
         ) from error
     return cv2
 
