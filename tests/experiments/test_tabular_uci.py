@@ -135,7 +135,7 @@ def test_only_the_part_that_was_cut_off_is_measured_again(
     ("change", "field"),
     [
         ("--seeds=3", "seeds: 2 there, 3 asked for"),
-        ("--rows=iris_*,phishing_*", "rows, phishing_raw_erm: None there"),
+        ("--rows=iris_*,phishing_*", "rows, phishing_raw_erm: nothing there"),
         ("--train_share=0.5", "rows, iris_raw_erm, train_share: 0.0 there, 0.5"),
         ("--scale=paper", "scale: 'small' there, 'paper' asked for"),
     ],

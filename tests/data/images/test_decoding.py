@@ -85,7 +85,7 @@ def test_what_is_no_whole_image_is_refused(content):
 
 def test_without_opencv_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    with pytest.raises(UsageError, match=r"pip install 'mixup-jax\[data\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'mixup-jax\[images\]'"):
         decode(b"any", channels=3)
 
 
