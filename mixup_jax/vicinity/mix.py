@@ -191,7 +191,9 @@ def mixup(key: Key, batch: PyTree, *, alpha: ArrayLike) -> PyTree:
         )
     size = jnp.shape(leaves[0])[0]
     _check_batch(batch, size)
-    return apply_mixing(draw_mixing(key, size, alpha=alpha), batch)
+    mixing = draw_mixing(key, size, alpha=alpha)
+    # Its partners are rows; outside of jit, to look at them is to wait for the device.
+    return combine([batch, *partner_trees(mixing, batch)], shares(mixing))
 
 
 def _short(tree: PyTree) -> str:
