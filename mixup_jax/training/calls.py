@@ -1,7 +1,7 @@
 """Several steps in one call of a compiled program.
 
-Between two calls a host does about a millisecond of work; what takes less on the device
-then waits for it. Steps are the same however they are called, up to rounding: a
+Between two calls a host has work of its own, more with more parameters; a device whose
+step is shorter waits for it. Steps are the same however they are called, up to rounding: a
 compiler may order sums differently within a loop.
 """
 
