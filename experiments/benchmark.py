@@ -5,10 +5,11 @@ r"""How fast it is: ours beside PyTorch and plain Flax, in turns in one process.
   python -m experiments.benchmark --only=vicinities    what each vicinity costs
   python -m experiments.benchmark --only=accelerator   for a GPU, with torch.compile
 
-Suites: steps (a training step of every network), mixing (against a copy of the batch),
-populations (all seeds in one program), evaluation (with attacks), growth (batch, width,
-data set), starting (import, compile, memory), vicinities. Every side runs once in a
-round, in alternating order; medians, and half the distance between the quartiles.
+Suites: steps (a training step of every network), layers (beside XLA's forms), mixing
+(against a copy of the batch), populations (all seeds in one program), evaluation (with
+attacks), growth (batch, width, data set), starting (import, compile, memory),
+vicinities. Every side runs once in a round, in alternating order; medians, and half the
+distance between the quartiles.
 Beside it: experiments.benchmark_input (reading images), experiments.scaling (devices).
 
 PyTorch needs the extra `bench`, and is eager; ours is what training runs. All sides run
@@ -31,7 +32,7 @@ from mixup_jax import runtime
 from mixup_jax.errors import UsageError, unknown
 from mixup_jax.runs.environment import environment
 
-COMPARED = ("steps", "mixing", "populations", "evaluation", "growth")
+COMPARED = ("steps", "layers", "mixing", "populations", "evaluation", "growth")
 SUITES = (*COMPARED, "starting", "vicinities")
 _ASKED_FOR = ("accelerator",)  # these only by name
 _QUICK = ("steps", "mixing", "populations", "vicinities")
@@ -79,10 +80,10 @@ def _need_torch(chosen: Sequence[str]) -> None:
     try:
         importlib.import_module("torch")
     except ImportError as error:
-        if set(chosen) - {"vicinities", "growth"}:
+        if set(chosen) - {"vicinities", "growth", "layers"}:
             raise UsageError(
                 "PyTorch, which ours is compared with, is missing: install "
-                "'mixup-jax[bench]', or take --only=vicinities,growth"
+                "'mixup-jax[bench]', or take --only=vicinities,growth,layers"
             ) from error
 
 

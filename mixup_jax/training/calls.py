@@ -1,8 +1,8 @@
 """Several steps in one call of a compiled program.
 
 Between two calls a host has work of its own, more with more parameters; a device whose
-step is shorter waits for it. Steps are the same however they are called, up to rounding: a
-compiler may order sums differently within a loop.
+step is shorter waits for it. Steps are the same however they are called, up to
+rounding: a compiler may order sums differently within a loop.
 """
 
 from collections.abc import Callable, Iterable, Iterator

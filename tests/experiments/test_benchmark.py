@@ -10,8 +10,10 @@ from experiments import benchmark, timing
 from experiments.benchmarks import (
     accelerator,
     growth,
+    layers,
     mixing,
     our_side,
+    starting,
     steps,
     suite,
     vicinities,
@@ -181,6 +183,28 @@ def test_the_program_writes_what_it_measured(tmp_path, capsys, monkeypatch):
     assert list(rows) == ["erm", "mixup_ac_rp", "erm, whole step"]
     assert content["mixup_overhead_over_erm"] == rows["mixup_ac_rp"]["over_erm"]
     assert "| mixup_ac_rp |" in capsys.readouterr().out
+
+
+def test_every_layer_is_timed_in_both_forms(monkeypatch):
+    small = {"1x1": ((2, 4, 4, 8), (1, 1, 8, 4), 1)}
+    monkeypatch.setattr(layers, "_CONVOLUTIONS", small)
+    monkeypatch.setattr(layers, "_NORMALISED", ((2, 4, 4, 8),))
+    monkeypatch.setattr(layers, "_POOLED", (2, 4, 4, 8))
+    found = layers.measure(suite.Options(2, False, 1))
+    assert [each.item for each in found] == [
+        "1x1, 2x4x4x8",
+        "batch norm, 2x4x4x8",
+        "max pooling 2x2, 2x4x4x8",
+    ]
+    assert all(list(each.sides) == ["ours", "XLA"] for each in found)
+    assert layers.measure(suite.Options(2, True, 1)) == []
+
+
+def test_the_demos_start_is_timed_to_its_first_step(tmp_path):
+    row = starting._run(starting._DEMO.code(), str(tmp_path))
+    parts = row["import_s"] + row["initialise_s"] + row["compile_s"] + row["step_s"]
+    assert parts == pytest.approx(row["first_step_after_s"], rel=1e-3)
+    assert list(tmp_path.glob("mixup-jax/xla-*/*"))  # programs kept for the next
 
 
 @pytest.mark.parametrize(
