@@ -4,6 +4,7 @@ r"""How fast it is: ours beside PyTorch and plain Flax, in turns in one process.
   python -m experiments.benchmark --json=speed.json    everything
   python -m experiments.benchmark --only=vicinities    what each vicinity costs
   python -m experiments.benchmark --only=accelerator   for a GPU, with torch.compile
+  python -m experiments.benchmark --only=kernels       there: what a step consists of
 
 Suites: steps (a training step of every network), layers (beside XLA's forms), mixing
 (against a copy of the batch), populations (all seeds in one program), evaluation (with
@@ -34,7 +35,7 @@ from mixup_jax.runs.environment import environment
 
 COMPARED = ("steps", "layers", "mixing", "populations", "evaluation", "growth")
 SUITES = (*COMPARED, "starting", "vicinities")
-_ASKED_FOR = ("accelerator",)  # these only by name
+_ASKED_FOR = ("accelerator", "kernels")  # these only by name
 _QUICK = ("steps", "mixing", "populations", "vicinities")
 
 
@@ -80,7 +81,7 @@ def _need_torch(chosen: Sequence[str]) -> None:
     try:
         importlib.import_module("torch")
     except ImportError as error:
-        if set(chosen) - {"vicinities", "growth", "layers"}:
+        if set(chosen) - {"vicinities", "growth", "layers", "kernels"}:
             raise UsageError(
                 "PyTorch, which ours is compared with, is missing: install "
                 "'mixup-jax[bench]', or take --only=vicinities,growth,layers"
@@ -103,7 +104,9 @@ def run(
             content[name] = [
                 {**each.comparison.content(), "share": each.share} for each in measured
             ]
-            print(f"{module.table(measured)}\n")
+            print(f"\n{module.table(measured)}\n")
+        elif name == "kernels":
+            content[name] = [each.content() for each in module.measure(options)]
         elif name == "vicinities":
             content[name] = module.measure(module.chosen(values), options)
             print(f"{module.table(content[name])}\n")

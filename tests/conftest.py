@@ -1,4 +1,7 @@
-"""Eight simulated devices, the programs' own settings, no silent broadcasting."""
+"""Eight simulated devices, the programs' own settings, no silent broadcasting.
+
+With JAX_PLATFORMS=cuda the tests run on a GPU; those that need several devices fail.
+"""
 
 import gc
 import importlib.util
@@ -12,8 +15,10 @@ from mixup_jax import runtime
 from mixup_jax.data import preparing, tfds_source
 
 # For the processes that tests start, and for this one.
-os.environ["JAX_PLATFORMS"] = "cpu"
-jax.config.update("jax_platforms", "cpu")
+_PLATFORM = os.environ.setdefault("JAX_PLATFORMS", "cpu")
+jax.config.update("jax_platforms", _PLATFORM)
+if _PLATFORM != "cpu":  # products and convolutions in TF32, three digits
+    jax.config.update("jax_default_matmul_precision", "highest")
 # Most of the time goes into compiling, and what is compiled here runs once.
 _QUICK = "--xla_backend_optimization_level=0"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_QUICK}".strip()

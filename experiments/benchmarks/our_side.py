@@ -30,6 +30,7 @@ def step(
     adam: bool = False,
     examples: int | None = None,
     steps_per_call: int = 1,
+    calls: int = 0,
 ) -> Callable[[], Any]:
     """Returns a whole training step: draw, mix, forward, backward, update.
 
@@ -42,7 +43,9 @@ def step(
       alpha: 0 for ERM.
       adam: Adam at 1e-3 rather than SGD with momentum and weight decay.
       examples: Of the data set; None for eight batches.
-      steps_per_call: That each call of the function takes.
+      steps_per_call: That a call of the compiled program takes.
+      calls: Of it, each from where the one before ended and none waited for, as in
+        training; 0 for one from the first state, whatever came before.
     """
     network = models.create(model, classes, **overrides)
     optimizer = (
@@ -63,14 +66,22 @@ def step(
     placement = Placement("shard_map")
     variables = models.initialise(network, jax.random.key(0), inputs)
     one = functools.partial(train_step, recipe)
-    run = placement.parallelise(several(one, steps_per_call, variables["params"]))
+    program = several(one, steps_per_call, variables["params"])
+    run = placement.parallelise(program, donate_state=calls > 0)
     opt_state = optimizer.init(variables["params"])
     state = placement.replicate(initial_state(variables, opt_state))
     data = placement.replicate(
         _data(inputs, classes, examples or 8 * batch_size, alpha)
     )
     share = Share(placement.positions(batch_size))
-    return lambda: run(state, data, share)
+
+    def in_a_row() -> Any:
+        nonlocal state
+        for _ in range(calls):
+            state = run(state, data, share)
+        return state
+
+    return in_a_row if calls else lambda: run(state, data, share)
 
 
 def _data(inputs: tuple[int, ...], classes: int, count: int, alpha: float) -> TrainData:
