@@ -14,12 +14,17 @@ from pathlib import Path
 import jax
 import jaxlib
 
-# Since jaxlib 0.10.1 XLA's CPU backend hands single convolutions and reductions to
-# another library. Its weight gradients are 2 to 5 times slower, and in jaxlib 0.10.2
-# one pattern of its reductions is wrong (a sum of squares under vmap over more than
-# 32,768 rows). A leading "-" takes an item off the default list.
-_CPU_OPTION = "xla_cpu_experimental_ynn_fusion_type"
-_CPU_FLAG = f"--{_CPU_OPTION}=-individual_convolution,-reduce"
+# An option of XLA and its value, by platform.
+_OPTIONS = {
+    # Since jaxlib 0.10.1 XLA's CPU backend hands single convolutions and reductions to
+    # another library. Its weight gradients are 2 to 5 times slower, and in jaxlib
+    # 0.10.2 one pattern of its reductions is wrong (a sum of squares under vmap over
+    # more than 32,768 rows). A leading "-" takes an item off the default list.
+    "cpu": ("xla_cpu_experimental_ynn_fusion_type", "-individual_convolution,-reduce"),
+    # Else sums come in another order each time, and the same run in float32, or one
+    # that continues, does not end in the same bits. What it costs: docs/speed.md.
+    "gpu": ("xla_gpu_exclude_nondeterministic_ops", "true"),
+}
 
 # Seconds. JAX keeps nothing that compiles in under 1, as most of a small network does.
 _MIN_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
@@ -28,11 +33,11 @@ _WORTH_KEEPING = 0.1
 # Names of malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
-_ACCELERATORS = ("jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin", "libtpu")
+_GPU_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin")
 
 
 def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
-    """Chooses settings of XLA and of memory for a CPU, and keeps compiled programs.
+    """Chooses settings of XLA, of memory for a CPU, and keeps compiled programs.
 
     Call it first, before anything is computed. What the user has set in XLA_FLAGS,
     JAX_PLATFORMS or JAX_COMPILATION_CACHE_DIR stays as it is.
@@ -45,10 +50,10 @@ def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
       One line saying what was set.
     """
     done = []
-    on_cpu = _runs_on_cpu()
-    if on_cpu and _choose_cpu_flag():
-        done.append(f"XLA_FLAGS {_CPU_FLAG}")
-    if on_cpu and _keep_memory():
+    kind = _platform()
+    if kind in _OPTIONS and _choose(*_OPTIONS[kind]):
+        done.append(f"XLA_FLAGS {_flag(*_OPTIONS[kind])}")
+    if kind == "cpu" and _keep_memory():
         done.append("memory kept between steps")
     if cpu_devices:
         jax.config.update("jax_num_cpu_devices", cpu_devices)
@@ -65,18 +70,26 @@ def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
     return "; ".join(done) if done else "settings of JAX left as they were"
 
 
-def _runs_on_cpu() -> bool:
+def _platform() -> str:
+    """Where JAX will run, without starting it: cpu, gpu or something else."""
     wanted = jax.config.jax_platforms  # pyrefly: ignore[missing-attribute]
     if wanted:
-        return wanted.split(",")[0] == "cpu"
-    return not any(importlib.util.find_spec(name) for name in _ACCELERATORS)
+        first = wanted.split(",")[0]
+        return "gpu" if first in ("cuda", "rocm") else first
+    if any(importlib.util.find_spec(name) for name in _GPU_PLUGINS):
+        return "gpu"
+    return "tpu" if importlib.util.find_spec("libtpu") else "cpu"
 
 
-def _choose_cpu_flag() -> bool:
+def _flag(option: str, value: str) -> str:
+    return f"--{option}={value}"
+
+
+def _choose(option: str, value: str) -> bool:
     flags = os.environ.get("XLA_FLAGS", "")
-    if _CPU_OPTION in flags or not _xla_knows(_CPU_OPTION):
+    if option in flags or not _xla_knows(option):
         return False
-    os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
+    os.environ["XLA_FLAGS"] = f"{flags} {_flag(option, value)}".strip()
     return True
 
 

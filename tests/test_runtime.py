@@ -80,10 +80,35 @@ def test_a_step_does_not_ask_the_system_for_its_memory_again():
     assert 3 * min(faults(START) for _ in range(3)) < faults("")
 
 
-@pytest.mark.parametrize("platforms", ["tpu", "cuda,cpu"])
-def test_a_machine_with_an_accelerator_is_left_alone(platforms):
-    code = START + "import os; print(os.environ.get('XLA_FLAGS'))"
-    assert python(code, JAX_PLATFORMS=platforms)[-1] == "None"
+FLAGS = START + "import os; print(os.environ.get('XLA_FLAGS'))"
+
+
+def test_a_tpu_is_left_alone():
+    assert python(FLAGS, JAX_PLATFORMS="tpu")[-1] == "None"
+
+
+@pytest.mark.parametrize("platforms", ["cuda,cpu", "gpu"])
+def test_a_gpu_adds_in_the_same_order_each_time(platforms):
+    said, flags = python(FLAGS, JAX_PLATFORMS=platforms)
+    assert flags == "--xla_gpu_exclude_nondeterministic_ops=true"
+    assert flags in said and "memory" not in said
+    own = "--xla_gpu_exclude_nondeterministic_ops=false"
+    assert python(FLAGS, JAX_PLATFORMS=platforms, XLA_FLAGS=own)[-1] == own
+
+
+@pytest.mark.parametrize(
+    "package, platform",
+    [("jax_cuda13_plugin", "gpu"), ("libtpu", "tpu"), ("nothing", "cpu")],
+)
+def test_a_plugin_of_jax_says_what_it_will_run_on(package, platform, tmp_path):
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").touch()
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import jax; jax.config.update('jax_platforms', None)\n"
+        "from mixup_jax import runtime; print(runtime._platform())"
+    )
+    assert python(code)[-1] == platform
 
 
 def test_importing_the_library_changes_nothing_and_loads_nothing_heavy():

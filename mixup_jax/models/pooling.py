@@ -1,9 +1,10 @@
-"""Max pooling: XLA's on accelerators, and on a CPU one whose gradient is fast.
+"""Max pooling: XLA's on a TPU, and elsewhere one with a gradient of its own.
 
-There XLA finds each window's greatest place again in the backward pass, with five
-numbers for each that the window has, and scatters. Here the windows' places are slices,
-and the gradient goes where a slice is the greatest: as in XLA and PyTorch the first of
-those that are equal. What it gains: docs/speed.md.
+On a CPU XLA finds each window's greatest place again in the backward pass, with five
+numbers for each that the window has, and scatters. On a GPU it adds what it scatters in
+whatever order it comes. Here the windows' places are slices, and the gradient goes
+where a slice is the greatest: as in XLA and PyTorch the first of those that are equal.
+What it gains: docs/speed.md.
 """
 
 import functools
@@ -27,7 +28,7 @@ def max_pool(
       stride: Between windows, down and right.
       padding: On every side, with what is less than any number.
     """
-    if jax.default_backend() == "cpu":
+    if jax.default_backend() in ("cpu", "gpu"):
         return _of_slices(x, size, stride, padding)
     sides = ((padding, padding), (padding, padding))
     return nn.max_pool(x, (size, size), strides=(stride, stride), padding=sides)
@@ -44,10 +45,13 @@ def _forward(x: Array, size: int, stride: int, padding: int):
 
 
 def _backward(size: int, stride: int, padding: int, residuals, dy: Array):
-    def of_example(arrays: tuple[Array, Array, Array]) -> Array:
-        x, y, dy = (each[None] for each in arrays)
-        return _gradient(x, y, dy, size=size, stride=stride, padding=padding)[0]
+    gradient = functools.partial(_gradient, size=size, stride=stride, padding=padding)
 
+    def of_example(arrays: tuple[Array, Array, Array]) -> Array:
+        return gradient(*(each[None] for each in arrays))[0]
+
+    if jax.default_backend() != "cpu":
+        return (gradient(*residuals, dy),)
     # In a loop, or else XLA computes it anew wherever it is read, place by place in the
     # order of the reader.
     return (lax.map(of_example, (*residuals, dy)),)

@@ -55,8 +55,20 @@ def test_it_keeps_bfloat16_and_what_is_not_a_number():
     assert jnp.isnan(max_pool(x.at[0, 0, 0, 0].set(jnp.nan), 2)[0, 0, 0, 0])
 
 
-@pytest.mark.parametrize(("backend", "xlas_own"), [("gpu", True), ("cpu", False)])
-def test_accelerators_keep_xlas_own(backend, xlas_own, monkeypatch):
+@pytest.mark.parametrize(
+    ("backend", "xlas_own"), [("tpu", True), ("gpu", False), ("cpu", False)]
+)
+def test_a_tpu_keeps_xlas_own(backend, xlas_own, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     text = str(jax.make_jaxpr(lambda x: max_pool(x, 2))(drawn((1, 4, 4, 1))))
     assert ("reduce_window_max" in text) == xlas_own
+
+
+def test_a_gpu_computes_the_same_without_a_loop(monkeypatch):
+    x = drawn((3, 8, 8, 4))
+    y, dx = value_and_gradient(max_pool, x, size=3, padding=1)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    program = jax.jit(lambda x: value_and_gradient(max_pool, x, size=3, padding=1))
+    assert "scan" not in str(jax.make_jaxpr(program)(x))
+    np.testing.assert_array_equal(program(x)[0], y)
+    np.testing.assert_array_equal(program(x)[1], dx)
