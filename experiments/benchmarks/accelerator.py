@@ -1,8 +1,9 @@
 """Steps on a GPU: ours against PyTorch compiled, channels last, in two precisions.
 
 Each side takes some steps, of which only the last is waited for, as training does.
-PyTorch has what makes it fast: `torch.compile` of the network, convolutions chosen by
-measuring, a fused optimizer, TF32 for float32, which is JAX's default too. The share of
+PyTorch has what makes it fast: `torch.compile` of the network, once with CUDA graphs,
+convolutions chosen by measuring, a fused optimizer, TF32 for float32, which is JAX's
+default too. The share of
 the peak is of what a product of large random matrices reaches in the same precision in
 the same process. Not run by default: on a CPU it takes hours.
 """
@@ -28,7 +29,8 @@ WORK = (
     ("ResNet-50", 128),
 )
 _QUICK = (("PreAct ResNet-18", 8),)
-PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+PRECISIONS = {"bfloat16": jnp.bfloat16, "float32": jnp.float32}
+_COMPILED = {"PyTorch": "default", "PyTorch, CUDA graphs": "reduce-overhead"}
 _STEPS = 20  # of a call
 _SIDE = 8192  # of the matrices
 
@@ -82,20 +84,6 @@ def table(found: list[Measured]) -> str:
 def _sides(
     family: steps.Family, precision: str, count: int
 ) -> dict[str, Callable[[], Any]]:
-    from experiments.benchmarks import torch_networks, torch_side
-
-    kind, arguments = family.torch
-    *space, channels = family.inputs
-    theirs = torch_side.train_step(
-        getattr(torch_networks, kind)(family.classes, **arguments),
-        (channels, *space),
-        family.classes,
-        batch_size=family.batch_size,
-        layout=torch_side.LAYOUTS["PyTorch, channels last"],
-        bfloat16=precision == "bfloat16",
-        compiled=jax.default_backend() != "cpu",
-        steps=count,
-    )
     ours = functools.partial(
         our_side.step,
         family.model,
@@ -105,7 +93,34 @@ def _sides(
         overrides={**family.overrides, "dtype": PRECISIONS[precision]},
         calls=count,
     )
-    return {"ours": ours(), "PyTorch compiled": theirs, "ours, ERM": ours(alpha=0.0)}
+    return {
+        "ours": ours(),
+        "ours, ERM": ours(alpha=0.0),
+        **{
+            name: _torch_side(family, precision, count, mode)
+            for name, mode in _COMPILED.items()
+        },
+    }
+
+
+def _torch_side(
+    family: steps.Family, precision: str, count: int, mode: str
+) -> Callable[[], float]:
+    from experiments.benchmarks import torch_networks, torch_side
+
+    torch_side.choose_fast_kernels()
+    kind, arguments = family.torch
+    *space, channels = family.inputs
+    return torch_side.train_step(
+        getattr(torch_networks, kind)(family.classes, **arguments),
+        (channels, *space),
+        family.classes,
+        batch_size=family.batch_size,
+        layout=torch_side.LAYOUTS["PyTorch, channels last"],
+        bfloat16=precision == "bfloat16",
+        compiled="" if jax.default_backend() == "cpu" else mode,
+        steps=count,
+    )
 
 
 def _operations(family: steps.Family) -> int:

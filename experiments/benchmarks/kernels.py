@@ -107,6 +107,6 @@ def _kernels(data: Any) -> list[Kernel]:
                 nanoseconds[event.name, str(operation)] += event.duration_ns
                 launches[event.name, str(operation)] += 1
     return [
-        Kernel(*names, launches[names] / _STEPS, time / _STEPS / 1e6)
-        for names, time in nanoseconds.most_common()
+        Kernel(name, operation, launches[name, operation] / _STEPS, time / _STEPS / 1e6)
+        for (name, operation), time in nanoseconds.most_common()
     ]

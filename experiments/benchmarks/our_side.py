@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,28 +48,15 @@ def step(
       calls: Of it, each from where the one before ended and none waited for, as in
         training; 0 for one from the first state, whatever came before.
     """
-    network = models.create(model, classes, **overrides)
-    optimizer = (
-        make_optimizer("adam", 1e-3)
-        if adam
-        else make_optimizer("sgd", 0.1, weight_decay=1e-4)
-    )
-    recipe = TrainRecipe(
-        network,
-        optimizer,
-        lambda keys, x: x.astype(jnp.float32) / 128 - 1,
-        num_classes=classes,
-        batch_size=batch_size,
-        steps_per_epoch=8,
-        epochs=100,
-        vicinity=Vicinity(alpha=alpha),
+    recipe = _recipe(
+        models.create(model, classes, **overrides), classes, batch_size, alpha, adam
     )
     placement = Placement("shard_map")
-    variables = models.initialise(network, jax.random.key(0), inputs)
+    variables = models.initialise(recipe.network, jax.random.key(0), inputs)
     one = functools.partial(train_step, recipe)
     program = several(one, steps_per_call, variables["params"])
     run = placement.parallelise(program, donate_state=calls > 0)
-    opt_state = optimizer.init(variables["params"])
+    opt_state = recipe.optimizer.init(variables["params"])
     state = placement.replicate(initial_state(variables, opt_state))
     data = placement.replicate(
         _data(inputs, classes, examples or 8 * batch_size, alpha)
@@ -82,6 +70,26 @@ def step(
         return state
 
     return in_a_row if calls else lambda: run(state, data, share)
+
+
+def _recipe(
+    network: nn.Module, classes: int, batch_size: int, alpha: float, adam: bool
+) -> TrainRecipe:
+    optimizer = (
+        make_optimizer("adam", 1e-3)
+        if adam
+        else make_optimizer("sgd", 0.1, weight_decay=1e-4)
+    )
+    return TrainRecipe(
+        network,
+        optimizer,
+        lambda keys, x: x.astype(jnp.float32) / 128 - 1,
+        num_classes=classes,
+        batch_size=batch_size,
+        steps_per_epoch=8,
+        epochs=100,
+        vicinity=Vicinity(alpha=alpha),
+    )
 
 
 def _data(inputs: tuple[int, ...], classes: int, count: int, alpha: float) -> TrainData:

@@ -1,10 +1,11 @@
 """How a convolution is computed; every form gives the same up to float32's rounding.
 
-XLA's own convolution serves a TPU. On a CPU three kinds are better put otherwise: 3x3
-convolutions of many channels (`winograd`); 1x1 ones, for whose weight gradient XLA
-turns its operands round; and grouped ones, which it computes one product at a time. On
-a GPU those of 1x1 are better products too. Parameters, and so checkpoints, are those of the plain form. What each form
-gains: docs/speed.md.
+XLA's own convolution serves accelerators. On a CPU three kinds are better put
+otherwise: 3x3 convolutions of many channels (`winograd`); 1x1 ones, for whose weight
+gradient XLA turns its operands round; and grouped ones, which it computes one product
+at a time. On a GPU products for 1x1 ones are faster alone, and XLA 0.11.2 aborts on
+their gradients in a network. Parameters, and so checkpoints, are those of the plain
+form. What each form gains: docs/speed.md.
 """
 
 import contextlib
@@ -52,12 +53,11 @@ def convolve(
     Takes what that does, and gives the same.
     """
     plain = dict(options, window_strides=strides, padding=padding)
-    backend = "tpu" if _plain.get() else jax.default_backend()
-    if backend != "tpu" and _is_pointwise(kernel, padding, feature_group_count):
-        return _by_product(x, kernel, strides)
-    if backend == "cpu":
+    if not _plain.get() and jax.default_backend() == "cpu":
         if _suits_winograd(x, kernel, strides, padding, feature_group_count):
             return winograd.convolve(x, kernel)
+        if _is_pointwise(kernel, padding, feature_group_count):
+            return _by_product(x, kernel, strides)
         if feature_group_count > 1:
             return _by_blocks(x, kernel, feature_group_count, plain)
     return lax.conv_general_dilated(

@@ -45,13 +45,16 @@ def _forward(x: Array, size: int, stride: int, padding: int):
 
 
 def _backward(size: int, stride: int, padding: int, residuals, dy: Array):
-    gradient = functools.partial(_gradient, size=size, stride=stride, padding=padding)
+    def of_batch(x: Array, y: Array, dy: Array) -> Array:
+        return _gradient(x, y, dy, size=size, stride=stride, padding=padding)
 
     def of_example(arrays: tuple[Array, Array, Array]) -> Array:
-        return gradient(*(each[None] for each in arrays))[0]
+        x, y, dy = (each[None] for each in arrays)
+        return of_batch(x, y, dy)[0]
 
     if jax.default_backend() != "cpu":
-        return (gradient(*residuals, dy),)
+        x, y = residuals
+        return (of_batch(x, y, dy),)
     # In a loop, or else XLA computes it anew wherever it is read, place by place in the
     # order of the reader.
     return (lax.map(of_example, (*residuals, dy)),)

@@ -135,14 +135,6 @@ def test_elsewhere_every_convolution_is_xlas(monkeypatch):
     assert forms(*grouped, groups=8) == {"conv_general_dilated"}
 
 
-@pytest.mark.parametrize(
-    ("backend", "form"), [("gpu", "dot_general"), ("tpu", "conv_general_dilated")]
-)
-def test_convolutions_of_1x1_are_products_on_a_gpu_too(backend, form, monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    assert form in forms(*drawn((1, 4, 4, 8), (1, 1, 8, 16)), padding=0)
-
-
 def test_the_plain_form_can_be_asked_for_and_ends_with_the_asking():
     wide = drawn((1, 4, 4, 96), (3, 3, 96, 96))
     with plainly():

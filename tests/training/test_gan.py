@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import mixup_jax
 from mixup_jax import models
 from mixup_jax.data import toy
 from mixup_jax.errors import UsageError
@@ -63,7 +64,7 @@ def batch_by_hand(method, generator, keys, alpha):
     if method == "erm":
         return x, y
     if method == "formula":
-        lam = jax.random.beta(mix, alpha, alpha, (2 * B,))[:, None]
+        lam = mixup_jax.sample_lambda(mix, alpha, (2 * B,))[:, None]
         return lam * real + (1 - lam) * fake, lam
     first_x, first_y = shuffled(first_key, real[:B], fake[:B])
     lam = alpha * jax.random.uniform(mix, (2 * B,))[:, None]
