@@ -1,11 +1,13 @@
 """Error rates, as sums that add up over batches and devices; over epochs, as three."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from mixup_jax.errors import UsageError
@@ -68,10 +70,10 @@ def error_sums(
     loss = soft_cross_entropy(logits, targets)
     # Padding may hold anything; 0 times a loss that is not finite is not 0.
     loss = jnp.where(weights.sum(axis=1) > 0, loss, 0.0)
-    top1, top5 = (
-        top_k_wrong(logits, labels, k).astype(jnp.float32) @ weights for k in (1, 5)
-    )
-    return Sums(loss @ weights, top1, weights.sum(axis=0), top5)
+    top1, top5 = (top_k_wrong(logits, labels, k).astype(jnp.float32) for k in (1, 5))
+    # Accelerators would round the losses to three digits before they add them.
+    summed = functools.partial(jnp.matmul, b=weights, precision=lax.Precision.HIGHEST)
+    return Sums(summed(loss), summed(top1), weights.sum(axis=0), summed(top5))
 
 
 def add(total: Sums | None, sums: Sums) -> Sums:

@@ -130,6 +130,12 @@ def test_sums_are_the_same_under_jit_and_for_bfloat16():
         assert other.loss.dtype == jnp.float32
 
 
+def test_an_accelerator_does_not_round_what_it_sums():
+    args = jnp.zeros((4, 6)), jnp.zeros(4, jnp.int32), jnp.ones((4, 2))
+    text = str(jax.make_jaxpr(classification.error_sums)(*args))
+    assert text.count("dot_general[") == text.count("precision=(Precision.HIGHEST") == 3
+
+
 def test_top_5_of_sums_made_without_it_is_refused():
     sums = classification.Sums(np.ones(1), np.ones(1), np.ones(1))
     with pytest.raises(ValueError, match="make them by error_sums"):

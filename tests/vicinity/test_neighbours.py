@@ -115,6 +115,20 @@ def test_the_block_does_not_change_what_is_near(name, block):
     assert_same(nearest_neighbours(points, 49, block=block), want)
 
 
+@pytest.mark.parametrize("width", [1, 5, 16, 17])
+def test_bytes_are_compared_by_whole_words_as_a_gpu_wants_them(width, monkeypatch):
+    widths, search = [], neighbours._best
+
+    def best(points, *args, **options):
+        widths.append(points.shape[1])
+        return search(points, *args, **options)
+
+    monkeypatch.setattr(neighbours, "_best", best)
+    points = _bytes((40, width), high=5)
+    assert_same(nearest_neighbours(points, 3), by_definition(points, 3))
+    assert all(found % 16 == 0 for found in widths) and widths
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_distances_are_scikit_learns_on_real_digits(dtype):
     points = load_digits().data[:600]

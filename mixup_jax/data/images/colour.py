@@ -6,10 +6,13 @@ work on pixels scaled to [0, 1] and do not clip.
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float32, Shaped
 
 from mixup_jax.types import Key
 
+# Else accelerators round colours to three digits.
+_EXACT = lax.Precision.HIGHEST
 # Of red, green and blue in grey (ITU-R BT.601).
 _GREY = (0.299, 0.587, 0.114)
 # Principal components of ImageNet's colours, of fb.resnet.torch: the rows belong to
@@ -45,7 +48,7 @@ def colour_jitter(
         low, high = 1 - strength, 1 + strength
         factors = jax.random.uniform(key, (3,), minval=low, maxval=high)
         brightness, contrast, saturation = factors
-        grey = image @ jnp.array(_GREY)
+        grey = jnp.matmul(image, jnp.array(_GREY), precision=_EXACT)
         image = saturation * image + (1 - saturation) * grey[..., None]
         image = contrast * image + (1 - contrast) * grey.mean()
         return brightness * image
@@ -69,6 +72,7 @@ def lighting(
 
     def colour(key: Key) -> Float32[Array, "3"]:
         shares = sigma * jax.random.normal(key, (3,))
-        return jnp.array(_COMPONENTS) @ (shares * jnp.array(_SCALES))
+        scaled = shares * jnp.array(_SCALES)
+        return jnp.matmul(jnp.array(_COMPONENTS), scaled, precision=_EXACT)
 
     return images + jax.vmap(colour)(keys)[:, None, None]
