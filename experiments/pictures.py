@@ -5,10 +5,11 @@ r"""The pictures of the documentation, drawn by the library from real data.
 
 Each picture of a vicinity is made by the code above it in docs/gallery.md, so that a
 reader sees what made it. Those of docs/idea.md are made here; one of them trains two
-small networks on digits.
+small networks on digits. That of docs/reproduce.md is drawn from kept results.
 """
 
 import dataclasses
+import json
 import re
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from mixup_jax.runs import Session, load_trained, run
 from mixup_jax.types import Batch, Key
 
 DOCS = Path(__file__).parents[1] / "docs"
+_RESULTS = Path(__file__).with_name("results")
 _BATCHES, _SIZE = 8, 50
 _LAMS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 _ALPHAS = (0.1, 0.4, 1.0, 8.0)
@@ -129,6 +131,7 @@ def _drawers() -> dict[str, Callable[[Path], None]]:
         "pairs": draw_pairs,
         "lambda": draw_lambda,
         "between": draw_between,
+        "cifar10_jpeg": draw_epochs,
         **vicinities,
     }
 
@@ -218,6 +221,24 @@ def between(predict, inputs, dataset) -> np.ndarray:
         return jnp.stack([*sides, missed]).mean(axis=1)
 
     return np.stack([beliefs(lam) for lam in _GRID], axis=1)
+
+
+def draw_epochs(path: Path) -> None:
+    """Draws the test error over the epochs of the kept runs on CIFAR-10's JPEG copy."""
+    from experiments import figures
+
+    curves = {}
+    for method in ("ERM", "mixup"):
+        rows = (_RESULTS / f"cifar10_jpeg/{method.lower()}.jsonl").read_text()
+        errors = [json.loads(row)["test_error"] for row in rows.splitlines()]
+        curves[method] = 100 * np.array([errors])
+    figures.error_curves(
+        {"PreAct ResNet-18": curves},
+        path,
+        title="CIFAR-10, JPEG copy",
+        note="Test error, seed 0",
+        top=40,
+    )
 
 
 def _say(line: str) -> None:

@@ -29,6 +29,7 @@ def measure(options: Options) -> list[Comparison]:
         *(_size(name, shape, options) for name, shape in SHAPES.items()),
         *(_bytes(name, shape, options) for name, shape in SHAPES.items()),
         _losses(options),
+        _lambdas(options),
     ]
 
 
@@ -96,6 +97,15 @@ def _losses(options: Options) -> Comparison:
     }
     item = "loss and gradient, 1024 x 1000 logits"
     return compare(item, sides, options, amount=1024, unit="examples")
+
+
+def _lambdas(options: Options) -> Comparison:
+    """One lambda: in closed form, and by rejection in loops as JAX draws a Beta."""
+    key = jax.random.key(0)
+    ours = jax.jit(lambda key: mixup_jax.sample_lambda(key, 0.2))
+    loops = jax.jit(lambda key: jax.random.beta(key, 0.2, 0.2))
+    sides = {"ours": lambda: ours(key), "jax.random.beta": lambda: loops(key)}
+    return compare("one lambda, alpha 0.2", sides, options, amount=1, unit="draws")
 
 
 def _mixing(x: jax.Array, lam_per: str) -> Callable[[], Any]:

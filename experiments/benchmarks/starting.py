@@ -60,15 +60,19 @@ import jax
 from mixup_jax import runtime
 runtime.start()
 """
-# PreAct ResNet-18 at a batch of 128.
-_STEP = _Program(
-    _OURS + "from experiments.benchmarks import our_side",
-    """
-inputs = (32, 32, 3)
-run = our_side.step("preact_resnet18", inputs, 10, batch_size=128, overrides={})
+
+
+def _step(model: str, batch_size: int) -> _Program:
+    arguments = f"{model!r}, (32, 32, 3), 10, batch_size={batch_size}, overrides={{}}"
+    return _Program(
+        _OURS + "from experiments.benchmarks import our_side",
+        f"""
+run = our_side.step({arguments})
 step = lambda: jax.block_until_ready(run())
 """,
-)
+    )
+
+
 # What `make demo` does before its first step of mixup, files aside.
 _DEMO = _Program(
     _OURS + "from experiments import demo",
@@ -91,12 +95,20 @@ step = torch_side.train_step(network, (3, 32, 32), 10, batch_size=128, layout=la
 )
 
 
+# The last has the most layers of all, and each of its own width.
+_PROGRAMS = {
+    "demo's MLP": (_DEMO, ("cold", "warm")),
+    "PreAct ResNet-18": (_step("preact_resnet18", 128), ("cold", "warm")),
+    "DenseNet-BC-190, batch 8": (_step("densenet_bc190_40", 8), ("cold",)),
+}
+
+
 def measure(threads: int) -> dict[str, dict[str, float]]:
     """Returns seconds and gigabytes of cold starts, warm ones, and PyTorch's."""
     found = {}
-    for name, program in (("demo's MLP", _DEMO), ("PreAct ResNet-18", _STEP)):
+    for name, (program, states) in _PROGRAMS.items():
         with tempfile.TemporaryDirectory() as cache:
-            for state in ("cold", "warm"):
+            for state in states:
                 found[f"{name}, ours, {state}"] = _run(program.code(), cache)
     theirs = _TORCH.code().replace("THREADS", str(threads))
     found["PreAct ResNet-18, PyTorch, channels last"] = _run(theirs, None)
