@@ -53,8 +53,6 @@ def main(argv: Sequence[str]) -> None:
     common.check_file("json", values.json)
     if "vicinities" in chosen:
         importlib.import_module("experiments.benchmarks.vicinities").check(values)
-    # PyTorch's threads else turn in circles between its turns, on our cores in ours.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _need_torch(chosen)
     print(runtime.start(cpu_devices=values.cpu_devices), file=sys.stderr)
     options = Options(rounds, values.quick, os.cpu_count() or 1)

@@ -5,6 +5,7 @@ Steps are traced by JAX's profiler. Not run by default.
 
 import collections
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ def measure(options: Options) -> list[Profile]:
                 calls=_STEPS,
             )
             item = f"{name}, batch {size}, {precision}"
-            found.append(Profile(item, _traced(run)))
+            found.append(Profile(item, _traced(run, _STEPS)))
             print(table(found[-1:]), flush=True)
     return found
 
@@ -84,16 +85,17 @@ def table(found: list[Profile]) -> str:
     return markdown.table(head, rows)
 
 
-def _traced(run: Any) -> list[Kernel]:
+def _traced(run: Callable[[], Any], count: int) -> list[Kernel]:
     jax.block_until_ready(run())
     with tempfile.TemporaryDirectory() as directory:
         with jax.profiler.trace(directory):
             jax.block_until_ready(run())
         (path,) = Path(directory).rglob("*.xplane.pb")
-        return _kernels(jax.profiler.ProfileData.from_file(str(path)))
+        return _kernels(jax.profiler.ProfileData.from_file(str(path)), count)
 
 
-def _kernels(data: Any) -> list[Kernel]:
+def _kernels(data: Any, count: int) -> list[Kernel]:
+    """Adds up the kernels of `count` steps."""
     nanoseconds: collections.Counter = collections.Counter()
     launches: collections.Counter = collections.Counter()
     for plane in data.planes:
@@ -107,6 +109,6 @@ def _kernels(data: Any) -> list[Kernel]:
                 nanoseconds[event.name, str(operation)] += event.duration_ns
                 launches[event.name, str(operation)] += 1
     return [
-        Kernel(name, operation, launches[name, operation] / _STEPS, time / _STEPS / 1e6)
+        Kernel(name, operation, launches[name, operation] / count, time / count / 1e6)
         for (name, operation), time in nanoseconds.most_common()
     ]

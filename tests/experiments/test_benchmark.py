@@ -1,6 +1,7 @@
 """The benchmark: sides in turns, ratios the right way round, every suite at work."""
 
 import json
+import types
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ from experiments import benchmark, timing
 from experiments.benchmarks import (
     accelerator,
     growth,
+    kernels,
     layers,
     mixing,
     our_side,
@@ -198,6 +200,35 @@ def test_every_layer_is_timed_in_both_forms(monkeypatch):
     ]
     assert all(list(each.sides) == ["ours", "XLA"] for each in found)
     assert layers.measure(suite.Options(2, True, 1)) == []
+
+
+def traced(plane, line, events):
+    """A trace as JAX's profiler gives it: (kernel, operation, ns) of each event."""
+    fields = ("name", "stats", "duration_ns")
+    found = [(name, [("hlo_op", op)], time) for name, op, time in events]
+    events = [types.SimpleNamespace(**dict(zip(fields, e, strict=True))) for e in found]
+    lines = [types.SimpleNamespace(name=line, events=events)]
+    return types.SimpleNamespace(name=plane, lines=lines)
+
+
+def test_a_kernel_s_time_is_that_of_all_its_launches_in_a_step():
+    launches = [("gemm", "dot.1", 2e6), ("add", "add.1", 1e6), ("gemm", "dot.1", 4e6)]
+    planes = [
+        traced("/device:GPU:0", "Stream #1(compute)", launches),
+        traced("/device:GPU:0", "XLA Ops", launches),  # the same once more
+        traced("/host:CPU", "Stream", launches),
+    ]
+    found = kernels._kernels(types.SimpleNamespace(planes=planes), 2)
+    assert found == [
+        kernels.Kernel("gemm", "dot.1", 1.0, 3.0),
+        kernels.Kernel("add", "add.1", 0.5, 0.5),
+    ]
+    rows = kernels.table([kernels.Profile("a step", found)]).splitlines()
+    assert "85.7%" in rows[2] and "3.500" in rows[-1]
+
+
+def test_steps_are_traced_and_on_a_cpu_have_no_kernels(monkeypatch):
+    assert kernels._traced(lambda: jax.numpy.ones(3) + 1, 1) == []
 
 
 def test_the_demos_start_is_timed_to_its_first_step(tmp_path):

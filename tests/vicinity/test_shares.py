@@ -27,6 +27,17 @@ def test_lambda_follows_the_beta_distribution(alpha):
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2])
+def test_both_ends_are_drawn_to_the_last_digit(alpha):
+    lam, law = draws(alpha, 200_000), scipy.stats.beta(alpha, alpha)
+    for end in np.logspace(-12, -2, 6):
+        share = law.cdf(end)
+        error = 5 * (share * (1 - share) / len(lam)) ** 0.5
+        assert (lam < end).mean() == pytest.approx(share, abs=error)
+    # At the other end float32 has fewer.
+    assert (lam > 0.99).mean() == pytest.approx(share, abs=error)
+
+
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 8.0])
 def test_lambda_has_the_moments_of_its_beta(alpha):
     lam = draws(alpha)
@@ -97,6 +108,25 @@ def test_lambda_differentiates_in_alpha():
     slope = jax.grad(lambda alpha: weights.sample_lambda(KEY, alpha))(0.7)
     assert np.isfinite(slope)
     assert slope != 0
+
+
+@pytest.mark.parametrize("alpha", [0.3, 1.0, 4.0])
+def test_the_mean_gradient_in_alpha_is_that_of_the_mean(alpha):
+    # E[lambda^2] = (a + 1) / (4a + 2), so its derivative is -2 / (4a + 2)^2.
+    keys = jax.random.split(KEY, 50_000)
+    square = jax.grad(lambda a, key: weights.sample_lambda(key, a) ** 2)
+    slopes = np.asarray(jax.vmap(square, (None, 0))(alpha, keys))
+    assert np.isfinite(slopes).all()
+    error = 5 * float(slopes.std()) / len(slopes) ** 0.5
+    assert slopes.mean() == pytest.approx(-2 / (4 * alpha + 2) ** 2, abs=error)
+
+
+def test_no_loop_is_waited_for_while_lambda_is_drawn():
+    program = jax.make_jaxpr(lambda key: weights.sample_lambda(key, 0.2, (8,)))
+    text = str(program(KEY))
+    assert "while" not in text and "random_gamma" not in text
+    beta = jax.make_jaxpr(lambda key: jax.random.beta(key, 0.2, 0.2, (8,)))
+    assert "random_gamma" in str(beta(KEY))  # two loops, one in the other
 
 
 def test_lambda_can_be_stretched_beyond_its_range():
