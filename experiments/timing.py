@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import jax
 
-
 # Threads of PyTorch's that have nothing to do turn in circles for a while, at the cost
 # of whoever has the next turn: 7 % of a step of ours.
 _PAUSE = 0.2  # seconds, but no longer than the turn was
@@ -27,25 +26,36 @@ class Timing(NamedTuple):
     best: float
 
 
-def in_turns(sides: Mapping[str, Callable], *, rounds: int) -> dict[str, Timing]:
+def in_turns(
+    sides: Mapping[str, Callable], *, rounds: int, least: float = 0.02
+) -> dict[str, Timing]:
     """Runs every side once per round, in alternating order, and times each.
 
     Args:
       sides: Functions without arguments; what they return is waited for. The first
-        call of each, which compiles, is not counted.
+        two calls of each, which compile and ask for memory, are not counted.
       rounds: At least 2.
+      least: Seconds of a turn; in which what is shorter is called several times.
     """
-    for run in sides.values():
+    calls = {}
+    for name, run in sides.items():
         jax.block_until_ready(run())
+        calls[name] = max(1, min(1000, int(least / _seconds(run, 1))))
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds):
         names = list(sides) if turn % 2 else list(sides)[::-1]
         for name in names:
-            start = time.perf_counter()
-            jax.block_until_ready(sides[name]())
-            seconds[name].append(time.perf_counter() - start)
-            time.sleep(min(seconds[name][-1], _PAUSE))
+            took = _seconds(sides[name], calls[name])
+            seconds[name].append(took / calls[name])
+            time.sleep(min(took, _PAUSE))
     return {name: _timing(values) for name, values in seconds.items()}
+
+
+def _seconds(run: Callable, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        jax.block_until_ready(run())
+    return time.perf_counter() - start
 
 
 def _timing(seconds: list[float]) -> Timing:

@@ -1,6 +1,7 @@
 """The benchmark: sides in turns, ratios the right way round, every suite at work."""
 
 import json
+import time
 import types
 
 import jax
@@ -28,12 +29,23 @@ from mixup_jax.vicinity.vicinity import Vicinity
 OPTIONS = suite.Options(rounds=2, quick=True, threads=1)
 
 
-def test_sides_run_in_turns_and_the_first_call_does_not_count():
+def test_sides_run_in_turns_and_the_first_calls_do_not_count():
     calls = []
     sides = {name: lambda name=name: calls.append(name) for name in "ab"}
-    times = timing.in_turns(sides, rounds=3)
-    assert calls == ["a", "b", "b", "a", "a", "b", "b", "a"]
+    times = timing.in_turns(sides, rounds=3, least=0)
+    assert calls == [*"aabb", "b", "a", "a", "b", "b", "a"]
     assert all(0 <= t.best <= t.median for t in times.values())
+
+
+def test_what_is_short_is_called_several_times_a_turn():
+    calls = []
+
+    def run():
+        calls.append(time.sleep(0.005))
+
+    found = timing.in_turns({"short": run}, rounds=2, least=0.05)["short"]
+    assert 10 < len(calls) <= 2 + 2 * 10
+    assert 0.005 <= found.best < 0.05  # of one call
 
 
 def took(seconds):
