@@ -235,9 +235,10 @@ def test_masks_are_mixed_or_chosen(after):
     draw, masks = names["draw"], np.asarray(names["masks"])
     one_hot = np.eye(2)[masks]
     np.testing.assert_allclose(names["mixed_masks"], mixed_by(draw, one_hot), atol=1e-6)
-    assert draw.lam < 0.5
-    partners = masks[np.asarray(draw.partner)]
-    np.testing.assert_array_equal(names["closer_masks"], partners)
+    assert draw.lam > 0.5
+    np.testing.assert_array_equal(names["closer_masks"], masks)
+    mirrored = mixup_jax.closer(draw._replace(lam=1 - draw.lam), names["masks"])
+    np.testing.assert_array_equal(mirrored, masks[np.asarray(draw.partner)])
     assert np.isfinite(names["loss"])
 
 
