@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 
 # Threads of PyTorch's that have nothing to do turn in circles for a while, at the cost
-# of whoever has the next turn: 7 % of a step of ours.
+# of whoever has the next turn.
 _PAUSE = 0.2  # seconds, but no longer than the turn was
 
 

@@ -37,7 +37,7 @@ _GPU_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin")
 
 
 def start(*, cpu_devices: int = 0, cache: bool = True) -> str:
-    """Chooses settings of XLA, of memory for a CPU, and keeps compiled programs.
+    """Chooses settings of XLA and, on a CPU, of memory; keeps compiled programs.
 
     Call it first, before anything is computed. What the user has set in XLA_FLAGS,
     JAX_PLATFORMS or JAX_COMPILATION_CACHE_DIR stays as it is.

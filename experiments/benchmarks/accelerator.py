@@ -3,9 +3,8 @@
 Each side takes some steps, of which only the last is waited for, as training does.
 PyTorch has what makes it fast: `torch.compile` of the network, once with CUDA graphs,
 convolutions chosen by measuring, a fused optimizer, TF32 for float32, which is JAX's
-default too. The share of
-the peak is of what a product of large random matrices reaches in the same precision in
-the same process. Not run by default: on a CPU it takes hours.
+default too. The share of the peak is of what a product of large random matrices reaches
+in the same precision in the same process. Not run by default: on a CPU it takes hours.
 """
 
 import functools
@@ -16,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments import markdown, timing
-from experiments.benchmarks import our_side, steps
+from experiments.benchmarks import steps
 from experiments.benchmarks.suite import Comparison, Options, compare
 from mixup_jax import models
 from mixup_jax.models.cost import multiply_adds
@@ -84,15 +83,8 @@ def table(found: list[Measured]) -> str:
 def _sides(
     family: steps.Family, precision: str, count: int
 ) -> dict[str, Callable[[], Any]]:
-    ours = functools.partial(
-        our_side.step,
-        family.model,
-        family.inputs,
-        family.classes,
-        batch_size=family.batch_size,
-        overrides={**family.overrides, "dtype": PRECISIONS[precision]},
-        calls=count,
-    )
+    dtype = PRECISIONS[precision]
+    ours = functools.partial(steps.ours, family, calls=count, dtype=dtype)
     return {
         "ours": ours(),
         "ours, ERM": ours(alpha=0.0),

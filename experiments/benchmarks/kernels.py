@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 
 from experiments import markdown
-from experiments.benchmarks import our_side, steps
+from experiments.benchmarks import steps
 from experiments.benchmarks.accelerator import PRECISIONS
 from experiments.benchmarks.suite import Options
 
@@ -53,15 +53,8 @@ def measure(options: Options) -> list[Profile]:
     found = []
     for precision, dtype in PRECISIONS.items():
         for name, size in (("PreAct ResNet-18", 8),) if options.quick else WORK:
-            family = steps.FAMILIES[name]
-            run = our_side.step(
-                family.model,
-                family.inputs,
-                family.classes,
-                batch_size=size,
-                overrides={**family.overrides, "dtype": dtype},
-                calls=_STEPS,
-            )
+            family = steps.FAMILIES[name]._replace(batch_size=size)
+            run = steps.ours(family, calls=_STEPS, dtype=dtype)
             item = f"{name}, batch {size}, {precision}"
             found.append(Profile(item, _traced(run, _STEPS)))
             print(table(found[-1:]), flush=True)

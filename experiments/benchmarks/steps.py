@@ -8,6 +8,9 @@ batches where one would take long; layers are of the paper's widths.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
 from experiments.benchmarks import our_side, plain_flax
 from experiments.benchmarks.suite import Comparison, Options, compare
 
@@ -96,26 +99,34 @@ def measure(options: Options) -> list[Comparison]:
     return [_family(name, family, options) for name, family in chosen.items()]
 
 
-def _family(name: str, family: Family, options: Options) -> Comparison:
-    ours = our_side.step(
+def ours(
+    family: Family,
+    *,
+    calls: int = 0,
+    alpha: float = 1.0,
+    dtype: DTypeLike = jnp.float32,
+) -> Callable[[], Any]:
+    """Returns our step of a family; for `calls` and `alpha` see `our_side.step`."""
+    return our_side.step(
         family.model,
         family.inputs,
         family.classes,
         batch_size=family.batch_size,
-        overrides=family.overrides,
+        overrides={**family.overrides, "dtype": dtype},
+        alpha=alpha,
         adam=family.adam,
+        calls=calls,
     )
-    sides: dict[str, Callable] = {"ours": ours, **_torch_sides(family, options)}
+
+
+def _family(name: str, family: Family, options: Options) -> Comparison:
+    sides: dict[str, Callable] = {
+        "ours": ours(family),
+        **_torch_sides(family, options),
+    }
     if family.model == "preact_resnet18" and not options.quick:
         sides["plain Flax"] = plain_flax.train_step(family.batch_size, 64)
-        sides["ours, ERM"] = our_side.step(
-            family.model,
-            family.inputs,
-            family.classes,
-            batch_size=family.batch_size,
-            overrides={},
-            alpha=0.0,
-        )
+        sides["ours, ERM"] = ours(family, alpha=0.0)
     item = f"step, {name}, batch {family.batch_size}"
     return compare(item, sides, options, amount=family.batch_size, unit="examples")
 

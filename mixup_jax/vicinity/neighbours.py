@@ -27,7 +27,8 @@ from mixup_jax.types import Key
 _NEAREST = 0x7F000000
 _LARGEST_DISTANCE = _NEAREST - 2**23
 _MARGIN = 32  # candidates beyond k; more of them prove more rows complete
-_WORD = 16  # bytes
+# Bytes that rows are padded to whole ones of. A product of int8 on a GPU needs 4.
+_WORD = 16
 # Of squares, where the largest value is near 1: float32 ends at 1e-38.
 _UNDERFLOW = 1e-30
 
@@ -178,7 +179,6 @@ def _among_bytes(
     # CPU as quickly as it sums float32 or quicker.
     centred = (points ^ np.uint8(128)).view(np.int8)
     squares = np.einsum("nd,nd->n", centred, centred, dtype=np.int32)
-    # On a GPU there are products of bytes for whole words of them only.
     centred = np.pad(centred, [(0, 0), (0, -centred.shape[1] % _WORD)])
     centred, squares = jnp.asarray(_padded(centred, size)), _padded(squares, size)
     k, block = min(k, size), min(block, size)

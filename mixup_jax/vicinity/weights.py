@@ -123,7 +123,7 @@ def _symmetric_beta(key: Key, alpha: Float[Array, "*shape"]) -> Float[Array, "*s
     """Draws Beta(alpha, alpha) in closed form, accurate near 0 and 1.
 
     JAX's own rejects in loops, and whoever drives a GPU waits for it whenever a loop
-    asks whether to go on: 7 % of a step of PreAct ResNet-18 (docs/speed.md).
+    asks whether to go on. What that costs: docs/speed.md.
 
     Where t has Student's distribution with 2 alpha degrees of freedom,
     (1 + t / sqrt(t^2 + 2 alpha)) / 2 is Beta(alpha, alpha), and
@@ -135,7 +135,8 @@ def _symmetric_beta(key: Key, alpha: Float[Array, "*shape"]) -> Float[Array, "*s
     """
     # In the middle of uniform's steps of 2^-23, so that neither end is ever drawn.
     u, v = jax.random.uniform(key, (2, *alpha.shape), jnp.float32) + 2.0**-24
-    log_q = jnp.log(u) * (1 / alpha)  # XLA divides so by a scalar, and only by that
+    # XLA divides so by a number; by an array it would not, and the last digit differ.
+    log_q = jnp.log(u) * (1 / alpha)
     square = jnp.square(jnp.cos(jnp.pi * v)) * -jnp.expm1(log_q)
     rest = jnp.exp(log_q)
     # The distance from the nearer end, (1 - root) / 2, without its cancellation.

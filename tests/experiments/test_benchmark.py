@@ -235,7 +235,7 @@ def test_a_kernel_s_time_is_that_of_all_its_launches_in_a_step():
     assert "85.7%" in rows[2] and "3.500" in rows[-1]
 
 
-def test_steps_are_traced_and_on_a_cpu_have_no_kernels(monkeypatch):
+def test_steps_are_traced_and_on_a_cpu_have_no_kernels():
     assert kernels._traced(lambda: jax.numpy.ones(3) + 1, 1) == []
 
 

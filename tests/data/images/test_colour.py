@@ -76,3 +76,15 @@ def test_an_examples_colours_depend_on_its_key_alone():
             whole[4:5], change(KEYS[4:5], IMAGES[4:5]), atol=1e-6
         )
         assert abs(whole[0] - change(KEYS[1:2], IMAGES[:1])[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: colour_jitter(KEYS, IMAGES, strength=0.4),
+        lambda: lighting(KEYS, IMAGES, sigma=0.1),
+    ],
+)
+def test_an_accelerator_does_not_round_colours(change):
+    text = str(jax.make_jaxpr(change)())
+    assert text.count("dot_general[") == text.count("precision=(Precision.HIGHEST") == 1
