@@ -36,12 +36,23 @@ def test_sides_run_in_turns_and_the_first_calls_do_not_count():
     assert all(0 <= t.best <= t.median for t in times.values())
 
 
-def test_what_is_short_is_called_several_times_a_turn():
-    calls = []
-    sides = {"short": lambda: calls.append(None)}
-    found = timing.in_turns(sides, rounds=2, least=0.05)["short"]
-    assert 4 < len(calls) <= 2 + 2 * 1000
-    assert found.best < 0.05  # of one call
+def test_what_is_short_is_called_several_times_a_turn_and_turns_are_apart(monkeypatch):
+    now, pauses, calls = [0.0], [], []
+
+    def side(name, seconds):
+        def run():
+            calls.append(name)
+            now[0] += seconds
+
+        return run
+
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0], sleep=pauses.append)
+    monkeypatch.setattr(timing, "time", clock)
+    sides = {"short": side("short", 0.25), "long": side("long", 4.0)}
+    found = timing.in_turns(sides, rounds=2, least=1.0)
+    assert calls.count("short") == 2 + 2 * 4 and calls.count("long") == 2 + 2
+    assert (found["short"].median, found["long"].median) == (0.25, 4.0)  # of one call
+    assert pauses == [timing._PAUSE] * 4
 
 
 def took(seconds):
